@@ -1,0 +1,51 @@
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace tessera::model {
+
+/// How rotary positions are stretched (config.json: rope_scaling).
+struct RopeScaling {
+  enum class Kind { none, linear, llama3 } kind = Kind::none;
+  double factor = 1;
+  double low_freq_factor = 1;            ///< llama3
+  double high_freq_factor = 4;           ///< llama3
+  double original_max_positions = 8192;  ///< llama3
+};
+
+/// What the program needs of a Hugging Face config.json.
+struct ModelConfig {
+  std::string architecture;  ///< "LlamaForCausalLM", ...: a row of the architecture table
+  std::size_t hidden_size = 0;
+  std::size_t intermediate_size = 0;
+  std::size_t num_blocks = 0;
+  std::size_t num_heads = 0;
+  std::size_t num_kv_heads = 0;
+  std::size_t head_dim = 0;
+  std::size_t vocab_size = 0;
+  std::size_t max_positions = 0;
+  double norm_epsilon = 1e-5;
+  double rope_theta = 10000;
+  RopeScaling rope_scaling;
+  std::optional<std::size_t> sliding_window;  ///< tokens a position sees, itself included
+  bool tied_embeddings = false;
+  bool qkv_bias = false;
+  bool o_bias = false;
+  bool mlp_bias = false;
+  bool qk_norm = false;  ///< RMSNorm of each head's q and k before the rotation (Qwen3)
+  std::string json;      ///< the whole file, for writers that extend it
+
+  std::size_t q_size() const { return num_heads * head_dim; }
+  std::size_t kv_size() const { return num_kv_heads * head_dim; }
+};
+
+/// Reads and checks <folder>/config.json. Throws InputError with file, key, value and what is possible: unknown architecture,
+/// missing or impossible sizes, a model that is already quantized (unless it is one of ours: see format/).
+ModelConfig read_model_config(const std::filesystem::path& folder);
+
+/// The same from text; @p origin names it in messages.
+ModelConfig parse_model_config(const std::string& json, const std::string& origin);
+
+}  // namespace tessera::model

@@ -1,0 +1,35 @@
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/dtype.hpp"
+#include "core/matrix.hpp"
+
+namespace tessera::model {
+
+struct TensorInfo {
+  DType dtype = DType::f32;
+  std::vector<std::size_t> shape;
+  std::size_t count() const;  ///< number of elements
+  std::string to_text() const;  ///< "F16 [576, 1536]"
+};
+
+/// Tensors by name, from a plain model folder or from a packed one that dequantizes as it is read.
+class TensorSource {
+ public:
+  virtual ~TensorSource() = default;
+  virtual bool contains(std::string_view name) const = 0;
+  /// Throws InputError naming the tensor and where it was looked for.
+  virtual TensorInfo info(std::string_view name) const = 0;
+  virtual void read(std::string_view name, std::span<float> out) const = 0;
+  /// For messages: the folder.
+  virtual std::string origin() const = 0;
+
+  /// Reads a tensor of exactly this shape; throws InputError when it has another, or holds NaN or infinity (with the position).
+  Matrix<float> read_matrix(std::string_view name, std::size_t rows, std::size_t cols) const;
+  std::vector<float> read_vector(std::string_view name, std::size_t size) const;
+};
+
+}  // namespace tessera::model

@@ -1,0 +1,19 @@
+#pragma once
+#include <string>
+
+#include "core/matrix.hpp"
+
+namespace tessera::solver {
+
+/// One linear layer to be quantized: make W^ near W in the sense of tr((W - W^) H (W - W^)^T).
+struct LayerProblem {
+  std::string name;                  ///< "model.layers.3.mlp.up_proj"; seeds the layer's random numbers
+  MatrixView<const float> weight;    ///< (out_features, in_features)
+  MatrixView<const double> hessian;  ///< (in_features, in_features), lower triangle; divided by the tokens, not dampened
+};
+
+/// tr((W - W^) H (W - W^)^T) / tr(W H W^T) under the undampened H; 0 when both vanish.
+/// The proxy error everything is judged by (vptq.md 1.9), of the weights as an engine will see them.
+double relative_proxy_error(const LayerProblem& problem, MatrixView<const float> dequantized);
+
+}  // namespace tessera::solver
