@@ -8,7 +8,7 @@ target_compile_options(tessera_options INTERFACE -Wall -Wextra -Wpedantic -Wshad
 target_compile_definitions(tessera_options INTERFACE
   $<$<BOOL:${TESSERA_DEBUG_CHECKS}>:TESSERA_DEBUG_CHECKS>)
 if(TESSERA_NATIVE)
-  target_compile_options(tessera_options INTERFACE -march=native)
+  target_compile_options(tessera_options INTERFACE -march=native -mprefer-vector-width=512)
 endif()
 if(TESSERA_SANITIZE)
   target_compile_options(tessera_options INTERFACE -fsanitize=${TESSERA_SANITIZE} -fno-sanitize-recover=all

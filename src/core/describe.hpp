@@ -1,7 +1,6 @@
 #pragma once
-#include <functional>
+#include <concepts>
 #include <initializer_list>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,15 +16,19 @@
 //     template <class Fields>
 //     void describe(Fields& f, GptqSettings& s) {
 //       f("bits", s.bits, "bits per quantized weight", one_of({2, 3, 4, 8}));
-//       f("num_samples", s.num_samples, "sequences to calibrate on", at_least(1), alias("nsamples"));
+//       f("num_samples", s.num_samples, "sequences to calibrate on", at_least(1),
+//       alias("nsamples")); f.reserved("residual", "residual codes come with a later version");
 //     }
-//     inline void check(Problems& problems, const GptqSettings& s) { ... what needs two fields ... }
+//     inline void check(Problems& problems, const GptqSettings& s) { ... what needs two fields ...
+//     }
 //
-// A field is a bool, an integer, a double, a string, an enum with names (enum_names below), a std::vector or
-// std::optional of these, or another described struct. What stands in the struct is the default.
+// A field is a bool, an integer, a double, a string, a path, an enum with names (EnumNames below),
+// a std::vector or std::optional of these, another described struct, or a std::vector of such. What
+// stands in the struct is the default. `describe` is called on values, never on references kept for
+// later, and may read fields it has already described (see starting_from).
 namespace tessera {
 
-/// Accepts a number in a range; `text` completes "must be ...".
+/// Accepts a number in a range; `text` completes "it must be ...".
 struct Range {
   double low;
   double high;
@@ -34,30 +37,49 @@ struct Range {
 Range at_least(double low);
 Range between(double low, double high);
 
-/// Accepts listed values only.
+/// Accepts listed values only; `text` completes "it must be ...".
 struct Choice {
   std::vector<double> values;
   std::string text;
 };
 Choice one_of(std::initializer_list<double> values);
+/// The powers of two from @p low to @p high, both of them powers of two.
+Choice power_of_two(double low, double high);
+/// 0 as well.
+Choice zero_or(Choice choice);
 
 /// Another name under which people type this key; accepted and reported.
 struct Alias {
   std::string name;
 };
-inline Alias alias(std::string name) { return {std::move(name)}; }
+inline Alias alias(std::string name) {
+  return {std::move(name)};
+}
 
-/// The key must be given.
+/// The key must be given, and not be empty.
 struct Required {};
-inline Required required() { return {}; }
+inline Required required() {
+  return {};
+}
 
-/// The value cannot change the result (threads, log, walltime): left out of the fingerprint.
+/// The value (of a section: every value in it) cannot change the result: no part of the
+/// fingerprint.
 struct WithoutEffect {};
-inline WithoutEffect without_effect() { return {}; }
+inline WithoutEffect without_effect() {
+  return {};
+}
 
 /// The value is a number of bytes, also written as "20GiB", "5GB", "512MiB".
 struct Bytes {};
-inline Bytes in_bytes() { return {}; }
+inline Bytes in_bytes() {
+  return {};
+}
+
+/// The string, or every string of the list, is a regular expression (ECMAScript).
+struct Pattern {};
+inline Pattern pattern() {
+  return {};
+}
 
 /// What new items of a list of structs start from.
 template <class Item>
@@ -77,6 +99,7 @@ struct FieldNotes {
   bool is_required = false;
   bool has_effect = true;
   bool is_bytes = false;
+  bool is_pattern = false;
 
   void add(Range r) { range = std::move(r); }
   void add(Choice c) { choice = std::move(c); }
@@ -84,6 +107,7 @@ struct FieldNotes {
   void add(Required) { is_required = true; }
   void add(WithoutEffect) { has_effect = false; }
   void add(Bytes) { is_bytes = true; }
+  void add(Pattern) { is_pattern = true; }
   template <class Item>
   void add(const Prototype<Item>&) {}  // read by those who make items
 
@@ -96,16 +120,40 @@ struct FieldNotes {
 };
 
 /// Names of an enum's values, as written in a job. Specialize:
-///     template <> struct EnumNames<Symmetry> { static constexpr std::pair<Symmetry, std::string_view> kNames[] = {...}; };
+///     template <> struct EnumNames<Symmetry> {
+///       static constexpr std::pair<Symmetry, std::string_view> kNames[] = {...};
+///     };
 template <class Enum>
 struct EnumNames;
+
+/// What every visitor of fields offers, and a visitor that does nothing.
+struct AnyFields {
+  template <class Value, class... Notes>
+  void operator()(std::string_view /*name*/, Value& /*value*/, std::string_view /*text*/,
+                  const Notes&... /*notes*/) {}
+  /// A key that has a meaning to people but none in this version; @p why is a sentence's beginning.
+  void reserved(std::string_view /*name*/, std::string_view /*why*/) {}
+};
+
+/// A struct that describes itself.
+template <class Struct>
+concept Described = std::is_class_v<Struct> && requires(AnyFields& f, Struct& s) {
+  describe(f, s);
+};
 
 /// Where a check that needs two fields says what it found; all problems are reported at once.
 class Problems {
  public:
   virtual ~Problems() = default;
-  /// @p key is relative to the struct being checked: "num_centroids".
+  /// @p key is relative to the struct being checked: "num_centroids", "targets[1]", "vptq.permute".
+  /// @p problem goes on from the key: "is 512 (num_centroids is 256). Lower it."
   virtual void add(std::string_view key, const std::string& problem) = 0;
+};
+
+/// A described struct with a check(Problems&, const Struct&) of its own.
+template <class Struct>
+concept Checked = requires(Problems& problems, const Struct& s) {
+  check(problems, s);
 };
 
 }  // namespace tessera

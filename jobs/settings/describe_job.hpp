@@ -1,0 +1,126 @@
+#pragma once
+#include "jobs/settings/job_settings.hpp"
+
+// Every section of a job described once, in the vocabulary of core/describe.hpp, and the checks
+// that need two fields. Included where a job is read, written, compared or documented.
+namespace tessera {
+
+template <>
+struct EnumNames<jobs::Method> {
+  static constexpr std::pair<jobs::Method, std::string_view> kNames[] = {
+      {jobs::Method::vptq, "vptq"}};
+};
+template <>
+struct EnumNames<jobs::OutputFormat> {
+  static constexpr std::pair<jobs::OutputFormat, std::string_view> kNames[] = {
+      {jobs::OutputFormat::vptq, "vptq"}};
+};
+template <>
+struct EnumNames<jobs::Backend> {
+  static constexpr std::pair<jobs::Backend, std::string_view> kNames[] = {
+      {jobs::Backend::automatic, "auto"}, {jobs::Backend::cpu, "cpu"}};
+};
+
+}  // namespace tessera
+
+namespace tessera::jobs {
+
+template <class Fields>
+void describe(Fields& f, ModelSettings& s) {
+  f("path", s.path, "a Hugging Face folder: config.json, safetensors, tokenizer.json", required(),
+    alias("model_id"), alias("model_name_or_path"));
+}
+
+template <class Fields>
+void describe(Fields& f, CalibrationSettings& s) {
+  f("text", s.text, "plain text or .jsonl files, tokenized once, in this order", alias("dataset"));
+  f("tokens", s.tokens, "a ready token file (HDF5) instead of text");
+  f("num_samples", s.num_samples, "sequences to calibrate on", at_least(1), alias("nsamples"),
+    alias("num_calibration_samples"));
+  f("max_seq_length", s.max_seq_length, "tokens a sample", at_least(1), alias("seqlen"),
+    alias("seq_len"), alias("max_sequence_length"));
+  f("num_shards", s.num_shards,
+    "calibration shards, which fix the order of summation; "
+    "at least as many as processes",
+    at_least(1));
+}
+
+template <class Fields>
+void describe(Fields& f, LayerOverride& s) {
+  f("match", s.match, "which layers: a pattern", required(), pattern());
+  f("vptq", s.vptq, "what differs for them");
+}
+
+template <class Fields>
+void describe(Fields& f, QuantizeSettings& s) {
+  f("method", s.method, "how layers are quantized");
+  f("targets", s.targets, "which linear layers of the blocks: patterns, any of which matches",
+    pattern());
+  f("ignore", s.ignore, "which of them to leave as they are: patterns", pattern());
+  f("dampening_frac", s.dampening_frac,
+    "share of the Hessian's mean diagonal that is added to its diagonal", between(0, 1),
+    alias("percdamp"), alias("damp_percent"), alias("damp_fraction"), alias("rel_damp"));
+  f("seed", s.seed, "of all random numbers, which also depend on the layer's name", alias("kseed"));
+  f("vptq", s.vptq, "settings of the method vptq");
+  f("overrides", s.overrides, "other settings for some layers; the first that matches wins",
+    starting_from(LayerOverride{"", s.vptq}));
+  for (const char* method : {"aweq", "gptq", "rtn"}) {
+    f.reserved(method, "this version knows the method vptq only");
+  }
+}
+
+template <class Fields>
+void describe(Fields& f, EvaluationSettings& s) {
+  f("text", s.text, "the text that perplexity is measured on");
+  f("tokens", s.tokens, "a ready token file (HDF5) instead of text");
+  f("context_length", s.context_length, "tokens a window", at_least(2));
+  f("windows", s.windows, "windows to score; 0 for as many as the text has", at_least(0));
+  f("max_perplexity_ratio", s.max_perplexity_ratio,
+    "the gate: nothing is published when quantized / original perplexity is above it", at_least(1),
+    without_effect());
+}
+
+template <class Fields>
+void describe(Fields& f, OutputSettings& s) {
+  f("dir", s.dir, "the folder to make", required(), without_effect(), alias("output_dir"));
+  f("format", s.format, "the format of the packed model");
+  f("dtype", s.dtype, "the type of codebooks, scales and the tensors that are not quantized");
+  f("max_shard_size", s.max_shard_size, "size of one safetensors file at most", at_least(1),
+    in_bytes());
+  f("store_tied_head", s.store_tied_head,
+    "write lm_head.weight even when it is tied to the embedding, for vptq's own loader");
+}
+
+template <class Fields>
+void describe(Fields& f, RuntimeSettings& s) {
+  f("work_dir", s.work_dir, "where the run keeps what it needs to resume", required(),
+    without_effect());
+  f("backend", s.backend, "where numbers are crunched");
+  f("threads", s.threads, "0 for the cores this process may use", at_least(0), without_effect(),
+    alias("num_threads"));
+  f("host_memory", s.host_memory, "main memory to use at most; 0 for no bound", in_bytes(),
+    without_effect());
+  f("scratch", s.scratch, "disk space in work_dir to use at most; 0 for no bound", in_bytes(),
+    without_effect());
+}
+
+template <class Fields>
+void describe(Fields& f, QuantizeJob& s) {
+  f("model", s.model, "The model to quantize.");
+  f("calibration", s.calibration,
+    "The text that decides which directions of a layer's input matter. Give text or tokens.");
+  f("quantize", s.quantize, "What is quantized, and how.");
+  f("evaluation", s.evaluation,
+    "How the result is scored. Without text or tokens it is not scored.");
+  f("output", s.output, "The packed model that is made.");
+  f("runtime", s.runtime, "Where and with what the job runs.");
+  f.reserved("residual", "residual files (QDEC) come with a later version");
+  f.reserved("slurm", "this version runs as one process and submits nothing");
+}
+
+void check(Problems& problems, const CalibrationSettings& s);
+void check(Problems& problems, const QuantizeSettings& s);
+void check(Problems& problems, const EvaluationSettings& s);
+void check(Problems& problems, const QuantizeJob& s);
+
+}  // namespace tessera::jobs

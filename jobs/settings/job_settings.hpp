@@ -1,0 +1,104 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/describe.hpp"
+#include "core/dtype.hpp"
+#include "solver/vptq/vptq_settings.hpp"
+
+// What a user asks for: one YAML file, one struct. Every key of the file is a member here under the
+// same name; what stands here is the default. Read with config/reader.hpp. Relative paths are
+// relative to the folder the program is started in; an empty path means "not given".
+namespace tessera::jobs {
+
+using Path = std::filesystem::path;
+
+/// The model to quantize.
+struct ModelSettings {
+  Path path;  ///< a Hugging Face folder
+  bool operator==(const ModelSettings&) const = default;
+};
+
+/// The text that decides which directions of a layer's input matter. Either `text` or `tokens` is
+/// given.
+struct CalibrationSettings {
+  std::vector<Path> text;  ///< plain text or .jsonl, tokenized as one stream in this order
+  Path tokens;             ///< a ready token file (HDF5) instead
+  int num_samples = 128;
+  int max_seq_length = 2048;  ///< tokens a sample
+  int num_shards = 8;         ///< fixes the order of summation
+  bool operator==(const CalibrationSettings&) const = default;
+};
+
+enum class Method { vptq };
+
+/// Settings of the layers whose name `match` matches, instead of the section's own.
+struct LayerOverride {
+  std::string match;
+  solver::VptqSettings vptq;
+  bool operator==(const LayerOverride&) const = default;
+};
+
+struct QuantizeSettings {
+  Method method = Method::vptq;
+  std::vector<std::string> targets = {".*_proj"};  ///< patterns; see layer_choice.hpp
+  std::vector<std::string> ignore = {"lm_head"};
+  double dampening_frac = 0.01;  ///< share of the Hessian's mean diagonal added to its diagonal
+  std::uint64_t seed = 0;
+  solver::VptqSettings vptq;
+  std::vector<LayerOverride> overrides;  ///< first match wins
+  bool operator==(const QuantizeSettings&) const = default;
+};
+
+/// How the result is scored. Neither `text` nor `tokens`: not at all.
+struct EvaluationSettings {
+  Path text;
+  Path tokens;  ///< a ready token file (HDF5) instead
+  int context_length = 2048;
+  int windows = 0;                             ///< 0: as many whole windows as the text has
+  std::optional<double> max_perplexity_ratio;  ///< the gate: quantized over original, at most
+  bool operator==(const EvaluationSettings&) const = default;
+
+  bool is_wanted() const { return !text.empty() || !tokens.empty(); }
+};
+
+enum class OutputFormat { vptq };
+
+/// The folder that a user takes away.
+struct OutputSettings {
+  Path dir;
+  OutputFormat format = OutputFormat::vptq;
+  StoredType dtype = StoredType::float16;
+  std::uint64_t max_shard_size = 5'000'000'000;  ///< bytes
+  bool store_tied_head = false;  ///< lm_head.weight even when tied: vptq's own loader wants it
+  bool operator==(const OutputSettings&) const = default;
+};
+
+enum class Backend { automatic, cpu };
+
+/// Where and with what; nothing here but the backend can change a byte of the result.
+struct RuntimeSettings {
+  Path work_dir;
+  Backend backend = Backend::automatic;
+  int threads = 0;                ///< 0: the cores this process may use
+  std::uint64_t host_memory = 0;  ///< bytes at most; 0: no bound
+  std::uint64_t scratch = 0;      ///< bytes at most in work_dir; 0: no bound
+  bool operator==(const RuntimeSettings&) const = default;
+};
+
+struct QuantizeJob {
+  ModelSettings model;
+  CalibrationSettings calibration;
+  QuantizeSettings quantize;
+  EvaluationSettings evaluation;
+  OutputSettings output;
+  RuntimeSettings runtime;
+  bool operator==(const QuantizeJob&) const = default;
+};
+
+}  // namespace tessera::jobs

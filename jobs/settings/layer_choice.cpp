@@ -1,0 +1,39 @@
+#include "jobs/settings/layer_choice.hpp"
+
+#include <algorithm>
+#include <regex>
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+
+namespace tessera::jobs {
+
+bool matches(std::string_view pattern, std::string_view layer_name) {
+  try {
+    const std::regex tail(fmt::format("(?:.*\\.)?(?:{})", pattern));
+    return std::regex_match(layer_name.begin(), layer_name.end(), tail);
+  } catch (const std::regex_error& error) {
+    throw InputError(
+        fmt::format("the pattern {} cannot be used ({}). Mend it.", pattern, error.what()));
+  }
+}
+
+bool is_target(const QuantizeSettings& settings, std::string_view layer_name) {
+  const auto matches_layer = [&](const std::string& pattern) {
+    return matches(pattern, layer_name);
+  };
+  return std::ranges::any_of(settings.targets, matches_layer) &&
+         std::ranges::none_of(settings.ignore, matches_layer);
+}
+
+solver::VptqSettings settings_for(const QuantizeSettings& settings, std::string_view layer_name) {
+  const auto first = std::ranges::find_if(settings.overrides, [&](const LayerOverride& item) {
+    return matches(item.match, layer_name);
+  });
+  auto chosen = first == settings.overrides.end() ? settings.vptq : first->vptq;
+  chosen.seed = settings.seed;
+  return chosen;
+}
+
+}  // namespace tessera::jobs

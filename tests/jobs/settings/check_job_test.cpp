@@ -1,0 +1,70 @@
+#include <gmock/gmock.h>
+
+#include "tests/jobs/settings/sample_job.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+TEST(CheckJob, TheShortestJobIsSound) {
+  EXPECT_EQ(message_for(""), "no problem");
+}
+
+TEST(CheckJob, CalibrationNeedsExactlyOneSource) {
+  const std::string start = "model: {path: a}\noutput: {dir: b}\nruntime: {work_dir: c}\n";
+  const std::string missing =
+      "calibration.text is missing (there is nothing to calibrate on). Name a text file, or a "
+      "token "
+      "file in calibration.tokens.";
+  EXPECT_EQ(message_for("", start), "a.yaml:1: " + missing);
+  EXPECT_EQ(message_for("calibration:\n  num_samples: 9\n", start), "a.yaml:4: " + missing);
+  EXPECT_EQ(message_for("calibration: {tokens: t.h5}", start), "no problem");
+  EXPECT_EQ(message_for("calibration:\n  text: t\n  tokens: t.h5\n", start),
+            "a.yaml:6: calibration.tokens is t.h5 (text is given, too, and only one of them can be "
+            "used). Remove one.");
+}
+
+TEST(CheckJob, NoShardIsEmpty) {
+  const std::string start = "model: {path: a}\noutput: {dir: b}\nruntime: {work_dir: c}\n";
+  EXPECT_EQ(message_for("calibration:\n  text: t\n  num_samples: 3\n  num_shards: 3\n", start),
+            "no problem");
+  EXPECT_EQ(
+      message_for("calibration:\n  text: t\n  num_samples: 2\n  num_shards: 3\n", start),
+      "a.yaml:7: calibration.num_shards is 3 (there are 2 samples, and no shard may be empty). "
+      "Lower it to 2, or raise num_samples.");
+}
+
+TEST(CheckJob, SomethingIsQuantized) {
+  EXPECT_EQ(message_for("quantize:\n  targets: []\n"),
+            "a.yaml:8: quantize.targets is an empty list (no layer would be quantized). Name a "
+            "pattern, such as '.*_proj'.");
+}
+
+TEST(CheckJob, AGateNeedsAScore) {
+  EXPECT_EQ(
+      message_for("evaluation:\n  max_perplexity_ratio: 1.5\n"),
+      "a.yaml:8: evaluation.max_perplexity_ratio is 1.5 (nothing is scored: evaluation.text is "
+      "not given). Name a text file or remove the gate.");
+  EXPECT_EQ(message_for("evaluation: {text: t, max_perplexity_ratio: 1.5}\n"), "no problem");
+}
+
+TEST(CheckJob, TheJobsFoldersAreThreeFolders) {
+  const std::string rest = "calibration: {text: t}\n";
+  EXPECT_EQ(
+      message_for("model: {path: m}\noutput: {dir: ./x/../m/}\nruntime: {work_dir: c}\n", rest),
+      "a.yaml:3: output.dir is ./x/../m/ (model.path is the same folder). Choose another.");
+  EXPECT_EQ(message_for("model: {path: m}\noutput: {dir: o}\nruntime: {work_dir: o}\n", rest),
+            "a.yaml:4: runtime.work_dir is o (output.dir is the same folder). Choose another.");
+  EXPECT_EQ(message_for("model: {path: m}\noutput: {dir: o}\nruntime: {work_dir: m}\n", rest),
+            "a.yaml:4: runtime.work_dir is m (model.path is the same folder). Choose another.");
+}
+
+TEST(CheckJob, SettingsOfTheSolverAreCheckedWithTheirLine) {
+  EXPECT_THAT(message_for("quantize:\n  vptq:\n    num_centroids: 16\n    num_res_centroids: 32\n"),
+              testing::StartsWith("a.yaml:10: quantize.vptq.num_res_centroids is 32"));
+  EXPECT_THAT(message_for("quantize:\n  vptq:\n    num_centroids: 16\n  overrides:\n"
+                          "    - match: a\n      vptq:\n        num_res_centroids: 32\n"),
+              testing::StartsWith("a.yaml:13: quantize.overrides[0].vptq.num_res_centroids is 32"));
+}
+
+}  // namespace
+}  // namespace tessera::jobs
