@@ -2,6 +2,7 @@
 #include <string>
 
 #include "core/matrix.hpp"
+#include "core/threads.hpp"
 
 namespace tessera::solver {
 
@@ -14,6 +15,9 @@ struct LayerProblem {
 
 /// tr((W - W^) H (W - W^)^T) / tr(W H W^T) under the undampened H; 0 when both vanish.
 /// The proxy error everything is judged by (vptq.md 1.9), of the weights as an engine will see them.
-double relative_proxy_error(const LayerProblem& problem, MatrixView<const float> dequantized);
+/// Products in fp32 over tiles of rows, sums in fp64 in the order of the rows.
+/// @pre dequantized has the shape of problem.weight
+double relative_proxy_error(Threads& threads, const LayerProblem& problem,
+                            MatrixView<const float> dequantized);
 
 }  // namespace tessera::solver

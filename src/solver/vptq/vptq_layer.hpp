@@ -37,12 +37,15 @@ struct VptqLayer {
 
 /// The weights an engine computes from the layer, (M, N): (main + residual) * scale + bias, in fp32.
 Matrix<float> dequantize(const VptqLayer& layer);
+/// The same into memory at hand. @pre out is (out_features, in_features)
+void dequantize(const VptqLayer& layer, MatrixView<float> out);
 
 /// Reorders the columns of the indices so that no permutation is needed; only with one group and no outliers.
 /// @pre num_groups == 1 and outlier_size == 0
 void absorb_permutation(VptqLayer& layer);
 
 /// Bits the layer takes in a packed file, everything counted (vptq.md 1.11).
+/// Scale and bias are always written; a permutation counts while the layer has one.
 struct VptqBits {
   std::uint64_t indices = 0, codebooks = 0, norms = 0, permutation = 0;
   std::uint64_t total() const { return indices + codebooks + norms + permutation; }

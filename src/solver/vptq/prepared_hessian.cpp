@@ -1,0 +1,98 @@
+#include "solver/vptq/prepared_hessian.hpp"
+
+#include <fmt/core.h>
+
+#include <cmath>
+
+#include "linalg/cholesky.hpp"
+
+namespace tessera::solver {
+namespace {
+
+double mean_diagonal(MatrixView<const double> hessian) {
+  double trace = 0;
+  for (std::size_t j = 0; j < hessian.rows; ++j) trace += hessian(j, j);
+  const double mean = trace / static_cast<double>(hessian.rows);
+  return mean > 0 ? mean : 1.0;  // a layer that saw no input at all: damping alone remains
+}
+
+/// S (H / mean + damp I) S by position, in fp64, full square.
+Matrix<double> transform(MatrixView<const double> hessian, std::span<const float> scale,
+                         std::span<const std::uint32_t> perm, double damp, bool diagonal_only) {
+  const std::size_t n = hessian.rows;
+  const double mean = mean_diagonal(hessian);
+  Matrix<double> result(n, n);
+  for (std::size_t p = 0; p < n; ++p) {
+    for (std::size_t q = 0; q <= p; ++q) {
+      if (diagonal_only && p != q) continue;
+      const std::size_t i = std::max(perm[p], perm[q]), j = std::min(perm[p], perm[q]);
+      const double value = hessian(i, j) / mean + (p == q ? damp : 0.0);
+      result(p, q) = result(q, p) = value * scale[i] * scale[j];
+    }
+  }
+  return result;
+}
+
+Matrix<float> in_fp32(const Matrix<double>& a) {
+  Matrix<float> b(a.rows(), a.cols());
+  for (std::size_t k = 0; k < a.size(); ++k) b.data()[k] = static_cast<float>(a.data()[k]);
+  return b;
+}
+
+bool is_usable(const Matrix<double>& factor) {
+  for (const double value : factor.span()) {
+    if (!std::isfinite(value)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::size_t count_dead_columns(MatrixView<const double> hessian) {
+  std::size_t dead = 0;
+  for (std::size_t j = 0; j < hessian.rows; ++j) dead += hessian(j, j) == 0.0 ? 1 : 0;
+  return dead;
+}
+
+std::vector<double> column_importance(MatrixView<const double> hessian, std::span<const float> scale,
+                                      double damp_fraction) {
+  const double mean = mean_diagonal(hessian);
+  std::vector<double> importance(hessian.rows);
+  for (std::size_t j = 0; j < hessian.rows; ++j) {
+    const double s = scale[j];
+    importance[j] = (hessian(j, j) / mean + damp_fraction) * s * s;
+  }
+  return importance;
+}
+
+PreparedHessian prepare_hessian(MatrixView<const double> hessian, std::span<const float> scale,
+                                std::span<const std::uint32_t> perm, double damp_fraction) {
+  PreparedHessian prepared;
+  for (const double factor : {1.0, 10.0, 100.0}) {
+    prepared.damp_fraction = damp_fraction * factor;
+    const Matrix<double> square = transform(hessian, scale, perm, prepared.damp_fraction, false);
+    const auto upper = linalg::inverse_upper_factor(square);
+    if (upper && is_usable(*upper)) {
+      if (factor > 1) {
+        prepared.remarks.push_back(fmt::format("damping raised from {} to {} (the Hessian was not positive definite)",
+                                               damp_fraction, prepared.damp_fraction));
+      }
+      prepared.square = in_fp32(square);
+      prepared.inverse_upper = in_fp32(*upper);
+      return prepared;
+    }
+  }
+  prepared.is_diagonal = true;
+  prepared.remarks.push_back("only the Hessian's diagonal was used (it was not positive definite at any damping tried). "
+                             "Calibrate on more samples or raise quantize.dampening_frac");
+  prepared.damp_fraction = std::fmax(damp_fraction, 0.01);
+  const Matrix<double> square = transform(hessian, scale, perm, prepared.damp_fraction, true);
+  prepared.square = in_fp32(square);
+  prepared.inverse_upper = Matrix<float>(square.rows(), square.cols());
+  for (std::size_t p = 0; p < square.rows(); ++p) {
+    prepared.inverse_upper(p, p) = static_cast<float>(1.0 / std::sqrt(square(p, p)));
+  }
+  return prepared;
+}
+
+}  // namespace tessera::solver

@@ -1,0 +1,103 @@
+#include "solver/vptq/prepared_hessian.hpp"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "tests/support/random_matrix.hpp"
+
+namespace tessera::solver {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::vector<std::uint32_t> identity(std::size_t n) {
+  std::vector<std::uint32_t> perm(n);
+  std::iota(perm.begin(), perm.end(), 0u);
+  return perm;
+}
+
+/// Largest entry of U^T U square - I.
+double inverse_error(const PreparedHessian& h) {
+  const std::size_t n = h.square.rows();
+  double worst = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) {
+      double sum = i == j ? -1 : 0;
+      for (std::size_t k = 0; k < n; ++k) {
+        double inverse = 0;  // (U^T U)(i, k)
+        for (std::size_t m = 0; m <= std::min(i, k); ++m) inverse += double(h.inverse_upper(m, i)) * h.inverse_upper(m, k);
+        sum += inverse * h.square(k, j);
+      }
+      worst = std::max(worst, std::abs(sum));
+    }
+  }
+  return worst;
+}
+
+TEST(PreparedHessian, OneColumn) {
+  Matrix<double> h(1, 1);
+  h(0, 0) = 8;
+  const auto prepared = prepare_hessian(h, std::vector<float>{3}, identity(1), 0.5);
+  EXPECT_FLOAT_EQ(prepared.square(0, 0), 1.5f * 9);  // (8 / 8 + 0.5) * 3^2
+  EXPECT_FLOAT_EQ(prepared.inverse_upper(0, 0), 1 / std::sqrt(13.5f));
+}
+
+TEST(PreparedHessian, FactorBelongsToTheScaledPermutedMatrix) {
+  const std::size_t n = 9;
+  const auto h = test::random_hessian(n, 40, 3);
+  std::vector<float> scale(n);
+  for (std::size_t j = 0; j < n; ++j) scale[j] = 0.5f + static_cast<float>(j);
+  std::vector<std::uint32_t> perm{4, 0, 8, 2, 6, 1, 3, 7, 5};
+  const auto prepared = prepare_hessian(h, scale, perm, 0.01);
+  double mean = 0;
+  for (std::size_t j = 0; j < n; ++j) mean += h(j, j) / static_cast<double>(n);
+  for (std::size_t p = 0; p < n; ++p) {
+    for (std::size_t q = 0; q < n; ++q) {
+      const double expected = (h(perm[p], perm[q]) / mean + (p == q ? 0.01 : 0)) * scale[perm[p]] * scale[perm[q]];
+      EXPECT_NEAR(prepared.square(p, q), expected, 1e-6 * std::abs(expected) + 1e-12);
+    }
+  }
+  EXPECT_LT(inverse_error(prepared), 1e-3);  // condition number about 1e4, fp32 entries
+  EXPECT_TRUE(prepared.remarks.empty());
+}
+
+TEST(PreparedHessian, ImportanceIsItsDiagonal) {
+  const auto h = test::random_hessian(5, 20, 3);
+  const std::vector<float> scale{1, 2, 3, 4, 5};
+  const auto importance = column_importance(h, scale, 0.02);
+  const auto prepared = prepare_hessian(h, scale, identity(5), 0.02);
+  for (std::size_t j = 0; j < 5; ++j) EXPECT_FLOAT_EQ(prepared.square(j, j), static_cast<float>(importance[j]));
+}
+
+TEST(PreparedHessian, NoInputAtAllIsPureDamping) {
+  const Matrix<double> zero(4, 4);
+  EXPECT_EQ(count_dead_columns(zero), 4);
+  const auto prepared = prepare_hessian(zero, std::vector<float>(4, 1), identity(4), 0.01);
+  EXPECT_FALSE(prepared.is_diagonal);
+  EXPECT_FLOAT_EQ(prepared.square(2, 2), 0.01f);
+}
+
+TEST(PreparedHessian, RaisesDampingUntilItIsPositiveDefinite) {
+  Matrix<double> h(2, 2);
+  h(0, 0) = h(1, 1) = 1;
+  h(1, 0) = h(0, 1) = 1.05;  // no second moment has this; damping 0.01 does not mend it, 0.1 does
+  const auto prepared = prepare_hessian(h, std::vector<float>{1, 1}, identity(2), 0.01);
+  EXPECT_DOUBLE_EQ(prepared.damp_fraction, 0.1);
+  ASSERT_EQ(prepared.remarks.size(), 1);
+  EXPECT_THAT(prepared.remarks[0], HasSubstr("damping raised from 0.01 to 0.1"));
+}
+
+TEST(PreparedHessian, FallsBackToTheDiagonalAndSaysSo) {
+  Matrix<double> h(2, 2);
+  h(0, 0) = h(1, 1) = 1;
+  h(1, 0) = h(0, 1) = 50;
+  const auto prepared = prepare_hessian(h, std::vector<float>{1, 1}, identity(2), 0.01);
+  EXPECT_TRUE(prepared.is_diagonal);
+  EXPECT_FLOAT_EQ(prepared.square(1, 0), 0);
+  EXPECT_THAT(prepared.remarks.back(), HasSubstr("only the Hessian's diagonal"));
+}
+
+}  // namespace
+}  // namespace tessera::solver
