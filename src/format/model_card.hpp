@@ -1,0 +1,39 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/dtype.hpp"
+#include "format/packed_model.hpp"
+
+namespace tessera::format {
+
+/// A score of the original and of the packed model under the same conditions.
+struct Score {
+  std::string measure;     ///< "perplexity"
+  std::string conditions;  ///< "wiki.test.raw, context 2048, 81880 tokens": a perplexity means
+                           ///< nothing without its context
+  std::optional<double> original;
+  double packed = 0;
+};
+
+/// What README.md of a packed model says.
+struct ModelCard {
+  std::string name;                 ///< of the output folder
+  std::string base_model;           ///< folder or hub name of the original
+  std::vector<std::string> recipe;  ///< lines: method and settings, calibration data
+  PackedSize size;
+  std::uint64_t original_bytes = 0;
+  StoredType stored_type = StoredType::float16;
+  bool has_tied_head = false;
+  bool stores_tied_head = false;
+  std::vector<Score> scores;
+  std::vector<std::string> limits;  ///< sentences of gpu_problems, each once
+  std::string version;              ///< of this program
+};
+
+/// The whole text, Markdown with the header the model hub reads.
+std::string model_card(const ModelCard& card);
+
+}  // namespace tessera::format
