@@ -1,0 +1,45 @@
+#include "calibration/hessian.hpp"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+
+namespace tessera::calibration {
+
+Matrix<double> hessian_of(const HessianSum& sum) {
+  if (sum.num_tokens == 0) {
+    throw InputError(
+        "a layer's statistics count no tokens (nothing was calibrated). Give calibration samples.");
+  }
+  const std::size_t n = sum.sum.rows();
+  const double count = static_cast<double>(sum.num_tokens);
+  Matrix<double> hessian(n, n);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) {
+      hessian(i, j) = sum.sum(i, j) / count;
+      if (!std::isfinite(hessian(i, j))) {
+        throw InputError(fmt::format(
+            "the second moment of channels {} and {} is {} after {} tokens (it must be finite). "
+            "Look at the weights of the layers before.",
+            i, j, hessian(i, j), sum.num_tokens));
+      }
+    }
+  }
+  return hessian;
+}
+
+std::vector<std::size_t> dead_channels(const HessianSum& sum) {
+  std::vector<std::size_t> dead;
+  for (std::size_t j = 0; j < sum.sum.rows(); ++j) {
+    if (sum.sum(j, j) == 0.0) dead.push_back(j);
+  }
+  return dead;
+}
+
+std::size_t num_dead_channels(const HessianSum& sum) {
+  return dead_channels(sum).size();
+}
+
+}  // namespace tessera::calibration

@@ -1,0 +1,18 @@
+#pragma once
+#include <cstddef>
+#include <vector>
+
+#include "calibration/input_statistics.hpp"
+#include "core/matrix.hpp"
+
+namespace tessera::calibration {
+
+/// The mean of x x^T over the tokens: the one place where the sum is divided. Lower triangle, zeros
+/// above. Throws InputError when no token was counted, or when an element is not finite, naming it.
+Matrix<double> hessian_of(const HessianSum& sum);
+
+/// Channels that no token ever reached: their diagonal is exactly zero. In rising order.
+std::vector<std::size_t> dead_channels(const HessianSum& sum);
+std::size_t num_dead_channels(const HessianSum& sum);
+
+}  // namespace tessera::calibration

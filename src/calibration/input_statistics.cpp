@@ -1,0 +1,122 @@
+#include "calibration/input_statistics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "calibration/sorted_maximum.hpp"
+#include "core/error.hpp"
+#include "linalg/syrk.hpp"
+
+namespace tessera::calibration {
+namespace {
+
+constexpr std::size_t kChannelTile =
+    128;  // a task of the per-channel sums: whole columns, so tokens add in order
+constexpr std::size_t kRowTile = 256;  // a task of the sorted maximum, which is exact in any order
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+[[noreturn]] void refuse_non_finite(MatrixView<const float> x) {
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    for (std::size_t j = 0; j < x.cols; ++j) {
+      if (std::isfinite(x(i, j))) continue;
+      throw InputError(fmt::format(
+          "the layer's input is {} at row {}, channel {} (calibration needs finite activations). "
+          "Look at the weights of the layers before it.",
+          x(i, j), i, j));
+    }
+  }
+  throw Bug("no value is infinite or NaN after all");
+}
+
+/// A zero times a value is zero unless the value is infinite or NaN; sixteen sums, so that they
+/// vectorize.
+bool all_finite(const float* values, std::size_t count) {
+  constexpr std::size_t kLanes = 16;
+  float sums[kLanes] = {};
+  std::size_t j = 0;
+  for (; j + kLanes <= count; j += kLanes) {
+    for (std::size_t l = 0; l < kLanes; ++l) sums[l] += 0.0F * values[j + l];
+  }
+  for (; j < count; ++j) sums[0] += 0.0F * values[j];
+  return std::all_of(sums, sums + kLanes, [](float sum) { return sum == 0.0F; });
+}
+
+bool all_finite(MatrixView<const float> x) {
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    if (!all_finite(x.row(i), x.cols)) return false;
+  }
+  return true;
+}
+
+/// Sums, minima and maxima of the channels of a tile.
+void add_channels(InputStatistics& statistics, MatrixView<const float> x, Tile channels) {
+  double* sum = statistics.sum.data();
+  float* minimum = statistics.minimum.data();
+  float* maximum = statistics.maximum.data();
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    const float* row = x.row(i);
+    for (std::size_t j = channels.begin; j < channels.end; ++j) {
+      sum[j] += row[j];
+      minimum[j] = std::min(minimum[j], row[j]);
+      maximum[j] = std::max(maximum[j], row[j]);
+    }
+  }
+}
+
+void raise_each(std::vector<float>& values, const std::vector<float>& others) {
+  for (std::size_t j = 0; j < values.size(); ++j) values[j] = std::max(values[j], others[j]);
+}
+
+void raise_sorted_maximum(Threads& threads, MatrixView<const float> x,
+                          std::vector<float>& maximum) {
+  std::vector<std::vector<float>> raised(num_tiles(x.rows, kRowTile));
+  threads.for_each(raised.size(), [&](std::size_t task) {
+    const Tile rows = tile_at(task, kRowTile, x.rows);
+    raised[task].assign(x.cols, 0.0F);
+    raise_to_sorted_magnitudes(x.middle_rows(rows.begin, rows.size()), raised[task]);
+  });
+  for (const auto& partial : raised) raise_each(maximum, partial);
+}
+
+}  // namespace
+
+InputStatistics::InputStatistics(std::size_t num_channels)
+    : hessian{0, Matrix<double>(num_channels, num_channels)},
+      sum(num_channels),
+      minimum(num_channels, kInfinity),
+      maximum(num_channels, -kInfinity),
+      sorted_maximum(num_channels) {}
+
+void InputStatistics::add(Threads& threads, MatrixView<const float> x) {
+  require(x.cols == num_channels(), "the input has as many channels as its statistics");
+  std::vector<char> is_finite(num_tiles(x.rows, kRowTile));
+  threads.for_each(is_finite.size(), [&](std::size_t task) {
+    const Tile rows = tile_at(task, kRowTile, x.rows);
+    is_finite[task] = all_finite(x.middle_rows(rows.begin, rows.size()));
+  });
+  if (std::find(is_finite.begin(), is_finite.end(), 0) != is_finite.end()) refuse_non_finite(x);
+
+  threads.for_each(num_tiles(x.cols, kChannelTile), [&](std::size_t task) {
+    add_channels(*this, x, tile_at(task, kChannelTile, x.cols));
+  });
+  raise_sorted_maximum(threads, x, sorted_maximum);
+  linalg::add_outer_products(threads, x, hessian.sum);
+  hessian.num_tokens += x.rows;
+}
+
+void InputStatistics::merge(const InputStatistics& other) {
+  require(other.num_channels() == num_channels(), "only statistics of the same input merge");
+  hessian.num_tokens += other.hessian.num_tokens;
+  for (std::size_t i = 0; i < num_channels(); ++i) {
+    for (std::size_t j = 0; j <= i; ++j) hessian.sum(i, j) += other.hessian.sum(i, j);
+    sum[i] += other.sum[i];
+    minimum[i] = std::min(minimum[i], other.minimum[i]);
+  }
+  raise_each(maximum, other.maximum);
+  raise_each(sorted_maximum, other.sorted_maximum);
+}
+
+}  // namespace tessera::calibration

@@ -1,0 +1,185 @@
+#include "calibration/input_statistics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "calibration/calibration_shards.hpp"
+#include "calibration/sorted_maximum.hpp"
+#include "core/error.hpp"
+#include "tests/support/random_matrix.hpp"
+
+namespace tessera::calibration {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+/// Whole numbers so small that every sum is exact in fp32 and fp64, in whatever order.
+Matrix<float> whole_numbers(std::size_t rows, std::size_t cols, std::uint64_t seed) {
+  Matrix<float> x = test::random_matrix(rows, cols, seed);
+  for (float& value : x.span()) value = std::round(3 * value);
+  return x;
+}
+
+void expect_equal(const InputStatistics& a, const InputStatistics& b) {
+  EXPECT_EQ(a.hessian.num_tokens, b.hessian.num_tokens);
+  for (std::size_t i = 0; i < a.num_channels(); ++i) {
+    for (std::size_t j = 0; j <= i; ++j)
+      ASSERT_EQ(a.hessian.sum(i, j), b.hessian.sum(i, j)) << i << " " << j;
+  }
+  EXPECT_EQ(a.sum, b.sum);
+  EXPECT_EQ(a.minimum, b.minimum);
+  EXPECT_EQ(a.maximum, b.maximum);
+  EXPECT_EQ(a.sorted_maximum, b.sorted_maximum);
+}
+
+InputStatistics statistics_of(MatrixView<const float> x, std::size_t num_threads = 1) {
+  Threads threads(num_threads);
+  InputStatistics statistics(x.cols);
+  statistics.add(threads, x);
+  return statistics;
+}
+
+TEST(InputStatistics, NoTokensYet) {
+  const InputStatistics empty = statistics_of(Matrix<float>(0, 3));
+  EXPECT_EQ(empty.hessian.num_tokens, 0U);
+  EXPECT_EQ(empty.sum, std::vector<double>(3));
+  EXPECT_EQ(empty.minimum[1], std::numeric_limits<float>::infinity());
+  EXPECT_EQ(empty.maximum[1], -std::numeric_limits<float>::infinity());
+  EXPECT_EQ(empty.sorted_maximum, std::vector<float>(3));
+}
+
+TEST(InputStatistics, ByHand) {
+  Matrix<float> x(2, 2);
+  x(0, 0) = 1;
+  x(0, 1) = -2;
+  x(1, 0) = 3;
+  x(1, 1) = 0.5F;
+  const InputStatistics s = statistics_of(x);
+  EXPECT_EQ(s.hessian.num_tokens, 2U);
+  EXPECT_EQ(s.hessian.sum(0, 0), 10);
+  EXPECT_EQ(s.hessian.sum(1, 0), -0.5);
+  EXPECT_EQ(s.hessian.sum(1, 1), 4.25);
+  EXPECT_EQ(s.hessian.sum(0, 1), 0) << "nothing above the diagonal";
+  EXPECT_EQ(s.sum, (std::vector<double>{4, -1.5}));
+  EXPECT_EQ(s.minimum, (std::vector<float>{1, -2}));
+  EXPECT_EQ(s.maximum, (std::vector<float>{3, 0.5F}));
+  EXPECT_EQ(s.sorted_maximum, (std::vector<float>{3, 1}));
+}
+
+TEST(InputStatistics, AgreeWithAPlainLoopInDoublePrecision) {
+  for (const std::size_t rows : {1U, 255U, 513U, 700U}) {
+    for (const std::size_t cols : {1U, 17U, 129U}) {
+      const Matrix<float> x = test::random_matrix(rows, cols, rows + cols);
+      const InputStatistics s = statistics_of(x, 2);
+      std::vector<float> sorted(cols);
+      raise_to_sorted_magnitudes_reference(x, sorted);
+      EXPECT_EQ(s.sorted_maximum, sorted);
+      for (std::size_t i = 0; i < cols; ++i) {
+        double sum = 0;
+        float smallest = x(0, i);
+        float largest = x(0, i);
+        for (std::size_t t = 0; t < rows; ++t) {
+          sum += double{x(t, i)};
+          smallest = std::min(smallest, x(t, i));
+          largest = std::max(largest, x(t, i));
+        }
+        ASSERT_EQ(s.sum[i], sum) << "one channel's tokens add in order";
+        ASSERT_EQ(s.minimum[i], smallest);
+        ASSERT_EQ(s.maximum[i], largest);
+        for (std::size_t j = 0; j <= i; ++j) {
+          double product = 0;
+          double size = 0;  // what rounding is relative to
+          for (std::size_t t = 0; t < rows; ++t) {
+            product += double{x(t, i)} * x(t, j);
+            size += std::fabs(double{x(t, i)} * x(t, j));
+          }
+          // Tiles of at most 512 products are summed in fp32.
+          const double tolerance = 512 * std::numeric_limits<float>::epsilon() * size;
+          ASSERT_NEAR(s.hessian.sum(i, j), product, tolerance) << i << " " << j;
+        }
+      }
+    }
+  }
+}
+
+TEST(InputStatistics, DoNotDependOnTheNumberOfThreads) {
+  const Matrix<float> x = test::random_matrix(1100, 150, 3);
+  const InputStatistics one = statistics_of(x, 1);
+  expect_equal(one, statistics_of(x, 2));
+  expect_equal(one, statistics_of(x, 3));
+}
+
+TEST(InputStatistics, UnequalShardsMergeToOnePass) {
+  const Matrix<float> x = whole_numbers(611, 40, 4);
+  const InputStatistics whole = statistics_of(x);
+  for (const std::size_t num_shards : {1U, 2U, 7U, 13U, 611U}) {
+    InputStatistics merged(40);
+    for (const Tile& shard : cut_into_shards(611, num_shards)) {
+      merged.merge(statistics_of(x.view().middle_rows(shard.begin, shard.size())));
+    }
+    expect_equal(whole, merged);
+  }
+}
+
+TEST(InputStatistics, CountsTokensWhereShardsAreVeryUnequal) {
+  const Matrix<float> x = whole_numbers(600, 5, 5);
+  InputStatistics merged(5);
+  merged.merge(statistics_of(x.view().middle_rows(0, 1)));
+  merged.merge(InputStatistics(5));  // a shard without tokens changes nothing
+  merged.merge(statistics_of(x.view().middle_rows(1, 599)));
+  expect_equal(statistics_of(x), merged);
+}
+
+TEST(InputStatistics, AddingInPiecesEqualsAddingAtOnce) {
+  const Matrix<float> x = whole_numbers(300, 9, 6);
+  Threads threads(2);
+  InputStatistics pieces(9);
+  for (const Tile& piece : cut_into_shards(300, 7)) {
+    pieces.add(threads, x.view().middle_rows(piece.begin, piece.size()));
+  }
+  expect_equal(statistics_of(x), pieces);
+}
+
+TEST(InputStatistics, APartOfALargerMatrix) {
+  const Matrix<float> whole = whole_numbers(40, 30, 7);
+  const MatrixView<const float> part = whole.view().block(3, 4, 21, 13);
+  Matrix<float> copy(21, 13);
+  for (std::size_t i = 0; i < 21; ++i) std::copy_n(part.row(i), 13, copy.row(i));
+  expect_equal(statistics_of(copy), statistics_of(part));
+}
+
+TEST(InputStatistics, NamesTheRowAndChannelOfWhatIsNotFinite) {
+  Threads threads(2);
+  const float bad[] = {std::numeric_limits<float>::quiet_NaN(),
+                       std::numeric_limits<float>::infinity(),
+                       -std::numeric_limits<float>::infinity()};
+  for (const float value : bad) {
+    for (const std::size_t channel : {0U, 15U, 16U, 18U}) {
+      Matrix<float> x = whole_numbers(600, 19, 8);
+      x(301, channel) = value;
+      InputStatistics statistics(19);
+      try {
+        statistics.add(threads, x);
+        FAIL() << "no InputError";
+      } catch (const InputError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("at row 301, channel " + std::to_string(channel)));
+      }
+      expect_equal(statistics, InputStatistics(19));
+    }
+  }
+}
+
+TEST(InputStatistics, OtherShapesAreBugs) {
+  Threads threads(1);
+  InputStatistics statistics(3);
+  EXPECT_THROW(statistics.add(threads, Matrix<float>(2, 4)), Bug);
+  EXPECT_THROW(statistics.merge(InputStatistics(4)), Bug);
+}
+
+}  // namespace
+}  // namespace tessera::calibration
