@@ -1,0 +1,93 @@
+#include "jobs/child_process.hpp"
+
+#include <memory>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/error.hpp"
+
+extern char** environ;
+
+namespace tessera::jobs {
+namespace {
+
+constexpr std::size_t kLinesKept = 20;
+
+struct CloseFile {
+  void operator()(FILE* file) const { fclose(file); }
+};
+
+/// What the child does with its descriptors before it starts.
+class FileActions {
+ public:
+  explicit FileActions(int out) {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions_, out, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions_, out, STDERR_FILENO);
+  }
+  ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+  const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+};
+
+void read_lines(int descriptor, const std::function<void(const std::string&)>& on_line,
+                std::vector<std::string>& kept) {
+  const std::unique_ptr<FILE, CloseFile> in(fdopen(descriptor, "r"));
+  if (!in) throw MachineError::from_errno("cannot read what a program says");
+  char* buffer = nullptr;
+  std::size_t capacity = 0;
+  for (ssize_t length; (length = getline(&buffer, &capacity, in.get())) >= 0;) {
+    std::string line(buffer, static_cast<std::size_t>(length));
+    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
+    on_line(line);
+    if (kept.size() == kLinesKept) kept.erase(kept.begin());
+    kept.push_back(std::move(line));
+  }
+  free(buffer);
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) throw MachineError::from_errno("cannot wait for a program");
+  }
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace
+
+ChildResult run_child(const std::vector<std::string>& argv,
+                      const std::function<void(const std::string&)>& on_line) {
+  require(!argv.empty(), "a program has a name");
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw MachineError::from_errno("cannot make a pipe");
+  std::vector<char*> arguments;
+  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+
+  pid_t child = 0;
+  const FileActions actions(ends[1]);
+  const int error =
+      posix_spawnp(&child, argv[0].c_str(), actions.get(), nullptr, arguments.data(), environ);
+  close(ends[1]);
+  if (error != 0) {
+    close(ends[0]);
+    errno = error;
+    throw MachineError::from_errno("cannot start " + argv[0]);
+  }
+  ChildResult result;
+  read_lines(ends[0], on_line, result.said);
+  result.exit_code = wait_for(child);
+  return result;
+}
+
+}  // namespace tessera::jobs

@@ -1,0 +1,86 @@
+#include <string>
+
+#include "calibration/tokens.hpp"
+#include "core/error.hpp"
+#include "jobs/inspect.hpp"
+#include "jobs/work_files.hpp"
+#include "store/archive.hpp"
+
+namespace fs = std::filesystem;
+
+namespace tessera::jobs {
+namespace {
+
+void add_tokens(JsonValue& document, store::ArchiveReader& reader) {
+  calibration::TokenStream stream;
+  archive(reader, stream);
+  document.set("holds", "tokens");
+  document.set("tokens", stream.tokens.size());
+  document.set("text_sha256", stream.text_digest);
+  document.set("tokenizer_sha256", stream.tokenizer_digest);
+}
+
+void add_statistics(JsonValue& document, store::ArchiveReader& reader) {
+  JsonValue rows = JsonValue::list();
+  for (std::size_t role = 0; role < model::kNumInputRoles; ++role) {
+    const std::string name(model::name_of(static_cast<model::InputRole>(role)));
+    if (!reader.contains(name)) continue;
+    calibration::InputStatistics statistics(0);
+    reader(name, statistics);
+    rows.append(JsonValue::object()
+                    .set("input", name)
+                    .set("channels", statistics.num_channels())
+                    .set("tokens", statistics.hessian.num_tokens));
+  }
+  document.set("holds", "calibration statistics").set("inputs", std::move(rows));
+}
+
+void add_solved_layer(JsonValue& document, store::ArchiveReader& reader) {
+  SolvedLayer solved;
+  archive(reader, solved);
+  const solver::VptqLayer& l = solved.layer;
+  const double num_weights =
+      static_cast<double>(l.out_features) * static_cast<double>(l.in_features);
+  document.set("holds", "solved layer")
+      .set("out_features", l.out_features)
+      .set("in_features", l.in_features)
+      .set("vector_len", l.vector_len)
+      .set("num_centroids", l.num_centroids)
+      .set("num_res_centroids", l.num_res_centroids)
+      .set("num_groups", l.num_groups)
+      .set("outlier_columns", l.outlier_size)
+      .set("bits_per_weight", static_cast<double>(solver::stored_bits(l).total()) / num_weights)
+      .set("proxy_error", solved.report.proxy_error)
+      .set("damp_fraction", solved.report.damp_fraction)
+      .set("dead_columns", solved.report.num_dead_columns)
+      .set("degraded", solved.report.is_degraded)
+      .set("seconds", solved.seconds);
+  JsonValue remarks = JsonValue::list();
+  for (const std::string& remark : solved.report.remarks) {
+    remarks.append(JsonValue::object().set("remark", remark));
+  }
+  document.set("remarks", std::move(remarks));
+}
+
+}  // namespace
+
+JsonValue inspect_work_file(const fs::path& file) {
+  store::ArchiveReader reader(file);
+  JsonValue document = JsonValue::object();
+  document.set("kind", "work file");
+  JsonValue identity = JsonValue::object();
+  for (const auto& [key, value] : reader.identity()) {
+    if (key != "kind") identity.set(key, value);
+  }
+  document.set("identity", std::move(identity));
+  if (reader.contains("tokens")) {
+    add_tokens(document, reader);
+  } else if (reader.contains("layer")) {
+    add_solved_layer(document, reader);
+  } else {
+    add_statistics(document, reader);
+  }
+  return document;
+}
+
+}  // namespace tessera::jobs

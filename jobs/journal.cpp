@@ -1,0 +1,84 @@
+#include "jobs/journal.hpp"
+
+#include <string>
+#include <string_view>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+
+namespace fs = std::filesystem;
+
+namespace tessera::jobs {
+namespace {
+
+/// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  Descriptor(const fs::path& file, int flags) : fd_(::open(file.c_str(), flags | O_CLOEXEC, 0666)) {
+    if (fd_ < 0) throw MachineError::from_errno("cannot open " + file.string());
+  }
+  ~Descriptor() { ::close(fd_); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+void write_all(const Descriptor& out, std::string_view text, const fs::path& file) {
+  while (!text.empty()) {
+    const auto written = ::write(out.get(), text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      throw MachineError::from_errno(
+          fmt::format("cannot write {} bytes to {}", text.size(), file.string()));
+    }
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+}  // namespace
+
+Journal::Journal(fs::path file) : file_(std::move(file)) {
+  if (!fs::exists(file_)) return;
+  const std::string content = read_text_file(file_);
+  std::string_view rest = content;
+  while (!rest.empty()) {
+    const auto end = rest.find('\n');
+    const std::string_view text = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    try {
+      // A last line without its newline was being written when the machine stopped.
+      if (end == std::string_view::npos) throw InputError("cut short");
+      JsonValue line = JsonValue::parse(text, file_.string());
+      if (!line.is_object()) throw InputError("no object");
+      lines_.push_back(std::move(line));
+    } catch (const InputError&) {
+      ++num_damaged_;
+    }
+  }
+}
+
+void Journal::rewrite() {
+  std::string content;
+  for (const JsonValue& line : lines_) content += line.to_text() + "\n";
+  write_file_atomically(file_, content);
+}
+
+void Journal::append(const JsonValue& line) {
+  if (!is_mended_ && (num_damaged_ > 0 || !fs::exists(file_))) rewrite();
+  is_mended_ = true;
+  const Descriptor out(file_, O_WRONLY | O_APPEND);
+  write_all(out, line.to_text() + "\n", file_);
+  if (::fdatasync(out.get()) != 0) {
+    throw MachineError::from_errno("cannot flush " + file_.string());
+  }
+  lines_.push_back(line);
+}
+
+}  // namespace tessera::jobs

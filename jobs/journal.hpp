@@ -1,0 +1,34 @@
+#pragma once
+#include <filesystem>
+#include <vector>
+
+#include "core/json_value.hpp"
+
+namespace tessera::jobs {
+
+/// Append-only record of what a run has finished: one JSON object a line. A line is on the disk
+/// when append returns; a line that was cut short by a crash, or damaged, is left out when the
+/// journal is read again.
+class Journal {
+ public:
+  /// Reads what is there; a file that does not exist is an empty journal. Writes nothing.
+  explicit Journal(std::filesystem::path file);
+
+  const std::filesystem::path& file() const { return file_; }
+  const std::vector<JsonValue>& lines() const { return lines_; }
+  std::size_t num_damaged_lines() const { return num_damaged_; }
+
+  /// Adds a line and flushes it to the disk. Before the first one, damaged lines are taken out of
+  /// the file, lest the new one be glued to the rest of an old one.
+  void append(const JsonValue& line);
+
+ private:
+  void rewrite();
+
+  std::filesystem::path file_;
+  std::vector<JsonValue> lines_;
+  std::size_t num_damaged_ = 0;
+  bool is_mended_ = false;
+};
+
+}  // namespace tessera::jobs

@@ -1,0 +1,130 @@
+#include "jobs/plan.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "core/error.hpp"
+#include "jobs/settings/layer_choice.hpp"
+#include "solver/vptq/column_layout.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+void require_overrides_used(const std::vector<LayerUnit>& units, const QuantizeSettings& settings) {
+  for (const LayerOverride& entry : settings.overrides) {
+    const bool is_used = std::ranges::any_of(
+        units, [&](const LayerUnit& unit) { return matches(entry.match, unit.layer.name); });
+    require_input(is_used, fmt::format("quantize.overrides has '{}' (it matches no layer that is "
+                                       "quantized, such as {}). Mend the pattern or remove it.",
+                                       entry.match, units.back().layer.name));
+  }
+}
+
+}  // namespace
+
+std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
+                                  const QuantizeSettings& settings) {
+  std::vector<LayerUnit> units;
+  for (std::size_t block = 0; block < config.num_blocks; ++block) {
+    for (auto& layer : model::linear_layers(config, block)) {
+      if (!is_target(settings, layer.name)) continue;
+      const auto layer_settings = settings_for(settings, layer.name);
+      units.push_back({std::move(layer), layer_settings});
+    }
+  }
+  if (units.empty()) {
+    throw InputError(fmt::format(
+        "quantize.targets is ['{}'] (no linear layer of the model matches and is not ignored; they "
+        "are called such as {}). Choose other patterns.",
+        fmt::join(settings.targets, "', '"),
+        model::linear_layer(config, 0, model::LinearRole::down).name));
+  }
+  require_overrides_used(units, settings);
+  return units;
+}
+
+solver::VptqLayer planned_sizes(const LayerUnit& unit, StoredType stored_type) {
+  const std::vector<double> alike(unit.layer.in_features, 1.0);
+  solver::ColumnLayout layout;
+  try {
+    layout = solver::lay_out_columns(unit.layer.out_features, alike, unit.settings);
+  } catch (const InputError& error) {
+    throw InputError(unit.layer.name + ": " + error.what());
+  }
+  const solver::Segment& group = layout.segments.back();
+  solver::VptqLayer sizes;
+  sizes.out_features = unit.layer.out_features;
+  sizes.in_features = unit.layer.in_features;
+  sizes.vector_len = group.vector_len;
+  sizes.num_centroids = group.num_centroids;
+  sizes.num_res_centroids = group.num_res_centroids;
+  sizes.num_groups = static_cast<std::uint64_t>(unit.settings.num_groups);
+  sizes.group_size = layout.group_size;
+  sizes.outlier_size = layout.outlier_size;
+  sizes.stored_type = stored_type;
+  if (layout.outlier_size > 0) {
+    sizes.outlier_vector_len = layout.segments.front().vector_len;
+    sizes.num_outlier_centroids = layout.segments.front().num_centroids;
+  }
+  if (unit.settings.permute) sizes.perm = std::move(layout.perm);
+  return sizes;
+}
+
+double solve_cost(const LayerUnit& unit) {
+  constexpr double kShareSearched = 0.15;     // of the centroids, where bounds prune the rest
+  constexpr double kConjugateGradients = 10;  // steps of a codebook's re-estimation
+  const auto m = static_cast<double>(unit.layer.out_features);
+  const auto n = static_cast<double>(unit.layer.in_features);
+  const double rounds = unit.settings.refine_rounds;
+  const double codebooks =
+      unit.settings.num_centroids +
+      static_cast<double>(unit.settings.residual_candidates) * unit.settings.num_res_centroids;
+  const double searches = unit.settings.kmeans_iterations + 1 + rounds;
+  return m * n * codebooks * kShareSearched * searches           // k-means and nearest centroids
+         + m * n * n * (1 + rounds * (1 + kConjugateGradients))  // column pass, sweeps
+         + n * n * n;                                            // the Hessian's factor
+}
+
+std::vector<std::size_t> biggest_first(const std::vector<LayerUnit>& units) {
+  std::vector<double> costs;
+  for (const LayerUnit& unit : units) costs.push_back(solve_cost(unit));
+  std::vector<std::size_t> order(units.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order,
+                           [&](std::size_t a, std::size_t b) { return costs[a] > costs[b]; });
+  return order;
+}
+
+std::vector<model::InputRole> roles_of_block(const std::vector<LayerUnit>& units,
+                                             std::size_t block) {
+  std::vector<model::InputRole> roles;
+  for (std::size_t r = 0; r < model::kNumInputRoles; ++r) {
+    const auto role = static_cast<model::InputRole>(r);
+    const bool is_needed = std::ranges::any_of(units, [&](const LayerUnit& unit) {
+      return unit.layer.block == block && unit.layer.input() == role;
+    });
+    if (is_needed) roles.push_back(role);
+  }
+  return roles;
+}
+
+std::vector<std::size_t> blocks_of(const std::vector<LayerUnit>& units) {
+  std::vector<std::size_t> blocks;
+  for (const LayerUnit& unit : units) {
+    if (blocks.empty() || blocks.back() != unit.layer.block) blocks.push_back(unit.layer.block);
+  }
+  return blocks;
+}
+
+std::string statistics_file(std::size_t block) {
+  return fmt::format("calibration/block-{:05}/statistics.h5", block);
+}
+
+std::string solved_file(const model::LinearLayer& layer) {
+  return fmt::format("solved/block-{:05}/{}.h5", layer.block, layer.module);
+}
+
+}  // namespace tessera::jobs

@@ -1,0 +1,49 @@
+#pragma once
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "jobs/settings/job_settings.hpp"
+#include "model/architecture.hpp"
+#include "model/model_config.hpp"
+#include "solver/vptq/vptq_layer.hpp"
+#include "solver/vptq/vptq_settings.hpp"
+
+// Who does what is arithmetic: functions from a model's sizes and a job's settings to lists.
+namespace tessera::jobs {
+
+/// One linear layer to be solved: the smallest thing that is placed.
+struct LayerUnit {
+  model::LinearLayer layer;
+  solver::VptqSettings settings;
+};
+
+/// Every targeted layer with its settings, by block, then q, k, v, o, gate, up, down.
+/// Throws InputError when the job's targets match no layer, or an override no targeted one.
+std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
+                                  const QuantizeSettings& settings);
+
+/// The sizes @p unit will have when it is solved, without arrays except a permutation that stays;
+/// what formats check before hours are spent. Throws InputError naming the layer when the settings
+/// do not suit its shape.
+solver::VptqLayer planned_sizes(const LayerUnit& unit, StoredType stored_type);
+
+/// Rough number of multiply-adds that solving @p unit takes, to compare units with each other.
+double solve_cost(const LayerUnit& unit);
+
+/// Indices of @p units, the costliest first; equal ones in their own order, so that layers that
+/// share a Hessian meet.
+std::vector<std::size_t> biggest_first(const std::vector<LayerUnit>& units);
+
+/// The input roles of block @p block whose statistics some unit needs, in their own order.
+std::vector<model::InputRole> roles_of_block(const std::vector<LayerUnit>& units,
+                                             std::size_t block);
+/// The blocks that hold a unit, ascending.
+std::vector<std::size_t> blocks_of(const std::vector<LayerUnit>& units);
+
+/// Names in the work folder: "calibration/block-00004/statistics.h5",
+/// "solved/block-00004/mlp.down_proj.h5".
+std::string statistics_file(std::size_t block);
+std::string solved_file(const model::LinearLayer& layer);
+
+}  // namespace tessera::jobs

@@ -1,0 +1,51 @@
+#include "jobs/quantize_job.hpp"
+
+#include <chrono>
+#include <string>
+
+#include "jobs/machine.hpp"
+#include "jobs/stages/assemble.hpp"
+#include "jobs/stages/calibrate.hpp"
+#include "jobs/stages/evaluate.hpp"
+#include "jobs/stages/prepare.hpp"
+#include "jobs/stages/publish.hpp"
+#include "jobs/stages/solve.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+/// Notes in the journal how long a stage took, when it has ended.
+template <class Stage>
+auto timed(WorkFolder& work, const std::string& name, Stage&& stage) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto note = [&] {
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    work.record_stage(name, taken.count(), peak_memory_bytes());
+  };
+  if constexpr (std::is_void_v<decltype(stage())>) {
+    stage();
+    note();
+  } else {
+    auto result = stage();
+    note();
+    return result;
+  }
+}
+
+}  // namespace
+
+RunReport run_quantize_job(const QuantizeJob& job, ExistingRun existing, RunContext& run) {
+  cluster::require_alone(run.launched);
+  WorkFolder work(job.runtime.work_dir, run.log);
+
+  const auto prepared = timed(work, "prepare", [&] { return prepare(run, job, work, existing); });
+  if (auto stored = report_of_finished_run(prepared, work)) return *stored;
+
+  timed(work, "calibrate", [&] { calibrate(run, prepared, work); });
+  timed(work, "solve", [&] { solve(run, prepared, work); });
+  const auto model = timed(work, "assemble", [&] { return assemble(run, prepared, work); });
+  const auto scores = timed(work, "evaluate", [&] { return evaluate(run, prepared, model, work); });
+  return publish(run, prepared, model, scores, work);
+}
+
+}  // namespace tessera::jobs

@@ -1,0 +1,90 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json_value.hpp"
+#include "evaluation/perplexity.hpp"
+
+// What a run has to say for itself: returned by run_quantize_job, stored in the work folder as
+// report.json, quant_log.csv and report.html, and shown by the program.
+namespace tessera::jobs {
+
+/// One quantized layer.
+struct LayerReport {
+  std::size_t block = 0;
+  std::string module;  ///< "mlp.down_proj"
+  std::size_t in_features = 0;
+  std::size_t out_features = 0;
+  double bits = 0;  ///< stored bits a weight; indices, codebooks, norms and permutation counted
+  double proxy_error = 0;    ///< of the stored, dequantized weights under the undampened Hessian
+  double seconds = 0;        ///< what its solve took
+  double damp_fraction = 0;  ///< as used; above the job's where the Hessian needed more
+  std::size_t num_dead_columns = 0;  ///< input channels no token ever reached
+  std::vector<std::string> remarks;  ///< what was degenerate and how it was handled, in sentences
+  bool is_degraded = false;          ///< a declared fallback was needed
+};
+
+/// A stage of the story and its wall time, over all attempts of the run.
+struct StageReport {
+  std::string name;  ///< "prepare", "calibrate", "solve", "assemble", "evaluate"
+  double seconds = 0;
+};
+
+/// The machine of the last attempt.
+struct MachineReport {
+  std::string processor;      ///< "AMD EPYC 7543 32-Core Processor"
+  std::size_t num_cores = 0;  ///< this process may use
+  std::size_t num_threads = 0;
+  std::uint64_t memory_bytes = 0;
+};
+
+struct RunReport {
+  std::string model;       ///< the job's model.path
+  std::string output_dir;  ///< the job's output.dir
+  std::string work_dir;    ///< the job's runtime.work_dir
+  std::string job_text;    ///< the job as understood, YAML
+  std::string fingerprint;
+  std::string version;  ///< of this program
+  MachineReport machine;
+
+  std::vector<LayerReport> layers;  ///< by block, then q, k, v, o, gate, up, down
+  std::vector<StageReport> stages;  ///< in the order of the story
+  std::size_t num_samples = 0;      ///< calibrated on
+  std::size_t sample_length = 0;    ///< tokens a sample
+
+  double bits_per_weight = 0;                      ///< over all quantized layers
+  double mean_proxy_error = 0;                     ///< plain mean over the quantized layers
+  std::uint64_t bytes_before = 0;                  ///< of the original's weight files
+  std::uint64_t bytes_after = 0;                   ///< of the packed model's weight files
+  std::optional<evaluation::Perplexity> original;  ///< nothing when the job names no text to score
+  std::optional<evaluation::Perplexity> quantized;
+  std::optional<double> max_perplexity_ratio;  ///< the gate, where the job sets one
+  std::uint64_t peak_memory_bytes = 0;         ///< largest resident set of any attempt
+
+  std::vector<std::string> gate_problems;  ///< why the output was not published; empty: it was
+  bool was_finished_before = false;        ///< nothing was left to do: these are the stored results
+
+  bool is_published() const { return gate_problems.empty(); }
+  bool is_degraded() const;      ///< some layer needed a declared fallback
+  double total_seconds() const;  ///< over the stages
+  /// Where the packed model is: output_dir, or output_dir + ".partial" when the gate refused it.
+  std::string model_dir() const;
+};
+
+/// 0 done, 3 done but degraded, 4 not published because the gate refused.
+int exit_code(const RunReport& report);
+
+/// The document of `tessera run --json` and report.json: "bits_per_weight", "perplexity":
+/// {"original", "quantized", ...}, "seconds": {stage: s}, "peak_memory_bytes", "layers": [...], ...
+JsonValue to_json(const RunReport& report);
+/// Inverse; throws InputError naming @p origin where something is missing.
+RunReport report_from_json(const JsonValue& document, const std::string& origin);
+
+/// quant_log.csv: block,module,in_features,out_features,bits,proxy_error,seconds, then damp_fraction,
+/// dead_columns,degraded,remarks.
+std::string quant_log_csv(const std::vector<LayerReport>& layers);
+
+}  // namespace tessera::jobs

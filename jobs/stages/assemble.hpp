@@ -1,0 +1,29 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "format/packed_model.hpp"
+#include "jobs/prepared_run.hpp"
+#include "jobs/run_context.hpp"
+#include "jobs/run_report.hpp"
+#include "jobs/work_folder.hpp"
+
+namespace tessera::jobs {
+
+/// What was packed, and what the solve said of it.
+struct AssembledModel {
+  std::vector<LayerReport> layers;  ///< in the order of the units
+  format::LayerSizes sizes;
+  format::PackedSize packed;
+  std::uint64_t bytes_before = 0, bytes_after = 0;    ///< of the weight files
+  std::map<std::string, std::string> weight_digests;  ///< of the files written: name -> SHA-256
+};
+
+/// Writes OUTPUT.partial from the committed units, anew: packed safetensors, config.json, tokenizer
+/// files. One layer is in memory at a time.
+/// @pre every unit is committed
+AssembledModel assemble(RunContext& run, const PreparedRun& prepared, WorkFolder& work);
+
+}  // namespace tessera::jobs

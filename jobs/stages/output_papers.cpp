@@ -1,0 +1,116 @@
+#include "jobs/stages/output_papers.hpp"
+
+#include <set>
+
+#include <fmt/core.h>
+
+#include "format/model_card.hpp"
+#include "jobs/settings/job_file.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+/// The job as it reads anywhere: without what belongs to this machine.
+QuantizeJob portable(QuantizeJob job) {
+  job.output.dir = ".";
+  const Backend backend = job.runtime.backend;
+  job.runtime = {};
+  job.runtime.backend = backend;
+  return job;
+}
+
+std::string folder_name(const Path& folder) {
+  const Path normal = std::filesystem::absolute(folder).lexically_normal();
+  return (normal.has_filename() ? normal : normal.parent_path()).filename().string();
+}
+
+std::string codebooks_text(const solver::VptqSettings& settings) {
+  std::string text =
+      fmt::format("vectors of {}, {} centroids", settings.vector_len, settings.num_centroids);
+  if (settings.num_res_centroids > 0) {
+    text += fmt::format(", {} residual centroids", settings.num_res_centroids);
+  }
+  return text;
+}
+
+std::vector<std::string> recipe_of(const PreparedRun& prepared) {
+  const QuantizeSettings& settings = prepared.job.quantize;
+  std::vector<std::string> lines = {
+      fmt::format("VPTQ: {} layers, {}, refined in {} rounds", prepared.units.size(),
+                  codebooks_text(settings.vptq), settings.vptq.refine_rounds)};
+  for (const LayerOverride& entry : settings.overrides) {
+    lines.push_back(fmt::format("`{}`: {}", entry.match, codebooks_text(entry.vptq)));
+  }
+  lines.push_back(fmt::format("calibrated on {} samples of {} tokens, dampening {}",
+                              prepared.num_samples(), prepared.sample_length(),
+                              settings.dampening_frac));
+  return lines;
+}
+
+std::vector<format::Score> scores_of(const PreparedRun& prepared, const Scores& scores) {
+  if (!scores.original || !scores.quantized) return {};
+  const EvaluationSettings& settings = prepared.job.evaluation;
+  const Path text = settings.text.empty() ? settings.tokens : settings.text;
+  return {{"perplexity",
+           fmt::format("{}, context {}, {} predicted tokens", text.filename().string(),
+                       scores.quantized->context_length, scores.quantized->num_tokens),
+           scores.original->perplexity, scores.quantized->perplexity}};
+}
+
+std::vector<std::string> limits_of(const AssembledModel& assembled) {
+  std::set<std::string> limits;
+  for (const auto& [name, sizes] : assembled.sizes) {
+    for (auto& problem : format::gpu_problems(sizes)) limits.insert(std::move(problem));
+  }
+  return {limits.begin(), limits.end()};
+}
+
+JsonValue perplexity_json(const evaluation::Perplexity& score) {
+  return JsonValue::object()
+      .set("perplexity", score.perplexity)
+      .set("context_length", score.context_length)
+      .set("tokens", score.num_tokens);
+}
+
+}  // namespace
+
+std::string model_card_of(const PreparedRun& prepared, const AssembledModel& assembled,
+                          const Scores& scores) {
+  format::ModelCard card;
+  card.base_model = folder_name(prepared.job.model.path);
+  card.name = fmt::format("{}-vptq-{:.2f}bit", card.base_model, assembled.packed.bits_per_weight());
+  card.recipe = recipe_of(prepared);
+  card.size = assembled.packed;
+  card.original_bytes = assembled.bytes_before;
+  card.stored_type = prepared.job.output.dtype;
+  card.has_tied_head = prepared.config.tied_embeddings;
+  card.stores_tied_head = prepared.job.output.store_tied_head;
+  card.scores = scores_of(prepared, scores);
+  card.limits = limits_of(assembled);
+  card.version = TESSERA_VERSION;
+  return format::model_card(card);
+}
+
+format::Manifest manifest_of(const PreparedRun& prepared, const RunReport& report,
+                             const std::filesystem::path& folder) {
+  format::Manifest manifest;
+  manifest.versions["tessera"] = TESSERA_VERSION;
+  manifest.versions["compiler"] = "GCC " __VERSION__;
+  for (const auto& [file, digest] : prepared.input_digests)
+    manifest.inputs["model/" + file] = digest;
+  manifest.inputs["job"] = prepared.fingerprint.id();
+  manifest.inputs["calibration text"] = prepared.calibration_tokens.text_digest;
+  manifest.inputs["tokenizer"] = prepared.calibration_tokens.tokenizer_digest;
+  if (prepared.evaluation_tokens) {
+    manifest.inputs["evaluation text"] = prepared.evaluation_tokens->text_digest;
+  }
+  manifest.job = job_text(portable(prepared.job));
+  manifest.scores.set("bits_per_weight", report.bits_per_weight)
+      .set("mean_proxy_error", report.mean_proxy_error);
+  if (report.original) manifest.scores.set("original", perplexity_json(*report.original));
+  if (report.quantized) manifest.scores.set("quantized", perplexity_json(*report.quantized));
+  manifest.files = format::record_files(folder);
+  return manifest;
+}
+
+}  // namespace tessera::jobs

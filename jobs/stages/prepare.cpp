@@ -1,0 +1,138 @@
+#include "jobs/stages/prepare.hpp"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include <fmt/core.h>
+
+#include "core/atomic_file.hpp"
+#include "core/digest.hpp"
+#include "core/error.hpp"
+#include "evaluation/perplexity.hpp"
+#include "format/vptq_sizes.hpp"
+#include "jobs/output_folder.hpp"
+#include "jobs/settings/job_file.hpp"
+#include "jobs/token_cache.hpp"
+#include "model/check_tensors.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+/// What the output format cannot hold is an error now and not after the solve; what only some
+/// engines cannot run is said once.
+void check_format(Log& log, const PreparedRun& prepared) {
+  std::set<std::string> warned;
+  for (const LayerUnit& unit : prepared.units) {
+    const auto sizes = planned_sizes(unit, prepared.job.output.dtype);
+    for (const std::string& problem : format::format_problems(sizes)) {
+      throw InputError(fmt::format("{}: {}", unit.layer.name, problem));
+    }
+    for (const std::string& problem : format::gpu_problems(sizes)) {
+      if (!warned.insert(problem).second) continue;
+      log.warning(fmt::format("{}: {} The model loads on a CPU only.", unit.layer.name, problem));
+    }
+  }
+}
+
+PreparedRun open_model(const QuantizeJob& job) {
+  PreparedRun prepared;
+  prepared.job = job;
+  prepared.config = model::read_model_config(job.model.path);
+  prepared.weights = std::make_unique<model::SafetensorsFolder>(job.model.path);
+  model::check_tensors(*prepared.weights, prepared.config);  // from the headers alone
+  prepared.units = plan_units(prepared.config, job.quantize);
+  return prepared;
+}
+
+void get_tokens(RunContext& run, const WorkFolder& work, PreparedRun& prepared) {
+  const QuantizeJob& job = prepared.job;
+  const Path tokenizer = job.model.path / "tokenizer.json";
+  prepared.calibration_tokens =
+      obtain_tokens(run, {"calibration", job.calibration.text, job.calibration.tokens, tokenizer,
+                          work.path("tokens-calibration.h5")});
+  calibration::require_samples(prepared.calibration_tokens, prepared.num_samples(),
+                               prepared.sample_length(), "the calibration text");
+  if (!job.evaluation.is_wanted()) return;
+  std::vector<Path> texts;
+  if (!job.evaluation.text.empty()) texts.push_back(job.evaluation.text);
+  prepared.evaluation_tokens = obtain_tokens(run, {"evaluation", texts, job.evaluation.tokens,
+                                                   tokenizer, work.path("tokens-evaluation.h5")});
+  evaluation::count_windows(prepared.evaluation_tokens->tokens.size(),
+                            {static_cast<std::size_t>(job.evaluation.context_length), 0});
+}
+
+std::map<std::string, std::string> digest_inputs(RunContext& run, const PreparedRun& prepared) {
+  std::vector<Path> files = {prepared.job.model.path / "config.json"};
+  for (const auto& file : prepared.weights->files()) files.push_back(file.path());
+  std::vector<std::string> digests(files.size());
+  run.threads.for_each(files.size(), [&](std::size_t i) { digests[i] = digest_of_file(files[i]); });
+  std::map<std::string, std::string> digest_of;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    digest_of[files[i].filename().string()] = digests[i];
+  }
+  return digest_of;
+}
+
+std::string digest_of_tokens(const calibration::TokenStream& stream) {
+  return digest_of_bytes(std::as_bytes(std::span(stream.tokens)));
+}
+
+/// "calibration.text" as well as "calibration.text[0]".
+bool names_content(std::string_view key) {
+  static constexpr std::string_view kNames[] = {"model.path", "calibration.text",
+                                                "calibration.tokens", "evaluation.text",
+                                                "evaluation.tokens"};
+  return std::ranges::find(kNames, key.substr(0, key.find('['))) != std::end(kNames);
+}
+
+/// Settings count by value, what they name by content: folders may move, files may not change.
+Fingerprint fingerprint_of(const PreparedRun& prepared) {
+  Fingerprint fingerprint;
+  fingerprint.add("the version of this program", TESSERA_VERSION);
+  for (const auto& setting : settings_of(prepared.job)) {
+    if (setting.has_effect && !names_content(setting.key)) {
+      fingerprint.add(setting.key, setting.value);
+    }
+  }
+  for (const auto& [file, digest] : prepared.input_digests) {
+    fingerprint.add("the content of " + file, digest);
+  }
+  fingerprint.add("the content of the calibration tokens",
+                  digest_of_tokens(prepared.calibration_tokens));
+  if (prepared.evaluation_tokens) {
+    fingerprint.add("the content of the evaluation tokens",
+                    digest_of_tokens(*prepared.evaluation_tokens));
+  }
+  return fingerprint;
+}
+
+void say_what_is_done(Log& log, const PreparedRun& prepared, const WorkFolder& work) {
+  log.info(fmt::format("{}: {}, {} blocks of {} channels; {} layers to quantize",
+                       prepared.weights->origin(), prepared.config.architecture,
+                       prepared.config.num_blocks, prepared.config.hidden_size,
+                       prepared.units.size()));
+  log.info(fmt::format("calibrating on {} samples of {} tokens; work folder {}: {}",
+                       prepared.num_samples(), prepared.sample_length(), work.root().string(),
+                       work.how_far()));
+}
+
+}  // namespace
+
+PreparedRun prepare(RunContext& run, const QuantizeJob& job, WorkFolder& work,
+                    ExistingRun existing) {
+  work.require_usable(existing);
+  require_replaceable(job.output.dir);
+  PreparedRun prepared = open_model(job);
+  check_format(run.log, prepared);
+  get_tokens(run, work, prepared);
+  prepared.input_digests = digest_inputs(run, prepared);
+  prepared.fingerprint = fingerprint_of(prepared);
+  work.begin(prepared.fingerprint, {blocks_of(prepared.units).size(), prepared.units.size()},
+             existing);
+  write_file_atomically(work.path("job.yaml"), job_text(job));
+  say_what_is_done(run.log, prepared, work);
+  return prepared;
+}
+
+}  // namespace tessera::jobs

@@ -1,0 +1,84 @@
+#include "jobs/stages/read_back.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include <fmt/core.h>
+
+#include "core/error.hpp"
+#include "jobs/work_files.hpp"
+#include "model/architecture.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+/// Largest magnitude of a sum, product and sum of this layer, for the tolerance.
+float largest(std::span<const float> values) {
+  float magnitude = 0;
+  for (const float value : values) magnitude = std::max(magnitude, std::fabs(value));
+  return magnitude;
+}
+
+/// (main + residual) * scale + bias: three roundings in fp32, some of which a fused operation
+/// saves; each is half a unit in the last place of a value no larger than the terms.
+float tolerance(const solver::VptqLayer& layer) {
+  const float codes = largest(layer.centroids.span()) + largest(layer.res_centroids.span());
+  const float outliers = largest(layer.outlier_centroids.span());
+  const float scale = layer.scale.empty() ? 1.0F : largest(layer.scale);
+  const float bias = largest(layer.bias);
+  return 3 * std::numeric_limits<float>::epsilon() * (std::max(codes, outliers) * scale + bias);
+}
+
+void compare_layer(const LayerUnit& unit, const model::TensorSource& packed, const WorkFolder& work,
+                   std::vector<std::string>& damage) {
+  SolvedLayer solved;
+  work.load(solved_file(unit.layer), "solved", solved);
+  const Matrix<float> wanted = solver::dequantize(solved.layer);
+  const Matrix<float> found =
+      packed.read_matrix(unit.layer.name + ".weight", wanted.rows(), wanted.cols());
+  const float allowed = tolerance(solved.layer);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (std::fabs(wanted.data()[i] - found.data()[i]) <= allowed) continue;
+    damage.push_back(fmt::format("{} reads back as {} at row {}, column {} (solved was {})",
+                                 unit.layer.name, found.data()[i], i / wanted.cols(),
+                                 i % wanted.cols(), wanted.data()[i]));
+    return;
+  }
+}
+
+void read_plain(const model::NamedShape& tensor, const model::TensorSource& packed) {
+  if (tensor.shape.size() == 1) {
+    packed.read_vector(tensor.name, tensor.shape[0]);
+  } else {
+    packed.read_matrix(tensor.name, tensor.shape[0], tensor.shape[1]);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> find_damage(const PreparedRun& prepared, const model::TensorSource& packed,
+                                     const WorkFolder& work) {
+  std::vector<std::string> damage;
+  std::set<std::string> solved;
+  for (const LayerUnit& unit : prepared.units) solved.insert(unit.layer.name + ".weight");
+  for (const auto& tensor : model::expected_tensors(prepared.config)) {
+    if (solved.contains(tensor.name)) continue;
+    try {
+      read_plain(tensor, packed);
+    } catch (const InputError& error) {
+      damage.push_back(error.what());
+    }
+  }
+  for (const LayerUnit& unit : prepared.units) {
+    try {
+      compare_layer(unit, packed, work, damage);
+    } catch (const InputError& error) {
+      damage.push_back(error.what());
+    }
+  }
+  return damage;
+}
+
+}  // namespace tessera::jobs

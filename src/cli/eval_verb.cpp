@@ -1,0 +1,69 @@
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "cli/terminal_log.hpp"
+#include "cli/verbs.hpp"
+#include "core/error.hpp"
+#include "core/human_text.hpp"
+#include "core/threads.hpp"
+#include "jobs/eval_model.hpp"
+
+namespace tessera::cli {
+namespace {
+
+struct EvalArguments {
+  std::string model;
+  std::vector<std::string> texts;
+  std::size_t context_length = 2048, windows = 0, threads = 0;
+  bool json = false, verbose = false;
+};
+
+bool parse(const Arguments& words, EvalArguments& a) {
+  CommandLine line(
+      "eval",
+      "Perplexity of a model on a text: the whole text tokenized once, no BOS, windows "
+      "that do not\noverlap, the mean over all but the first token of each.");
+  line.argument("DIR", "a model folder, plain or packed", a.model);
+  line.options("text", "FILE", "plain text or .jsonl; may be given again", a.texts);
+  line.option("context-length", "L", "tokens a window (2048)", a.context_length, 2);
+  line.option("windows", "N", "windows to score; 0 for as many as the text has (0)", a.windows, 0);
+  line.option("threads", "N", "0 for the cores this process may use (0)", a.threads, 0);
+  line.flag("json", "print the result as one JSON document on standard output", a.json);
+  line.flag("verbose", "log more", a.verbose, 'v');
+  line.example("tessera eval models/smollm2-135m-vptq-2bit --text data/debian-faq.txt");
+  line.example(
+      "tessera eval models/smollm2-135m-instruct --text wiki.test.raw --context-length 2048 "
+      "--windows 40 --json");
+  if (!line.parse(words)) return false;
+  require_input(!a.texts.empty(),
+                "--text is missing (perplexity is measured on a text). Name a file.");
+  return true;
+}
+
+}  // namespace
+
+int eval_verb(const Arguments& words) {
+  EvalArguments arguments;
+  if (!parse(words, arguments)) return kDone;
+
+  TerminalLog log(stderr, {arguments.verbose, stderr_is_terminal()});
+  Threads threads(arguments.threads);
+  jobs::RunContext context{threads, log};
+  jobs::EvalRequest request;
+  request.model = arguments.model;
+  request.texts.assign(arguments.texts.begin(), arguments.texts.end());
+  request.context_length = arguments.context_length;
+  request.max_windows = arguments.windows;
+  const jobs::EvalResult result = jobs::eval_model(context, request);
+
+  if (arguments.json) {
+    fmt::print("{}\n", jobs::to_json(request, result).to_text(2));
+  } else {
+    fmt::print("perplexity {}\n", result.score.to_text());
+    fmt::print(stderr, "scored in {}\n", duration_text(result.seconds));
+  }
+  return kDone;
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,103 @@
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "cli/verbs.hpp"
+#include "core/error.hpp"
+
+namespace tessera::cli {
+namespace {
+
+struct Verb {
+  std::string name;
+  std::string summary;
+  int (*function)(const Arguments&);
+};
+
+const std::array<Verb, 3> kVerbs = {{
+    {"run", "quantize a model as a job file says", run_verb},
+    {"eval", "perplexity of a model folder, plain or packed", eval_verb},
+    {"inspect", "what is in a model, an output, a work folder or a file", inspect_verb},
+}};
+
+void print_help(std::FILE* out) {
+  fmt::print(out, "Tessera quantizes large language models to a few bits a weight.\n\n");
+  fmt::print(out, "Usage: tessera VERB [options]\n\n");
+  for (const Verb& verb : kVerbs) fmt::print(out, "  {:<10} {}\n", verb.name, verb.summary);
+  fmt::print(out, "\n  --version  print the version\n  --help     print this page\n\n");
+  fmt::print(out, "\"tessera VERB --help\" tells more about a verb.\n\nExample:\n");
+  fmt::print(out, "  tessera run configs/jobs/smollm2_vptq_2bit.yaml --resume\n");
+}
+
+[[noreturn]] void refuse_verb(const std::string& word) {
+  std::vector<std::string> names = {"--help", "--version"};
+  for (const Verb& verb : kVerbs) names.push_back(verb.name);
+  const std::string hint = did_you_mean(word, names);
+  throw InputError(fmt::format("unknown {} {}.{}", word.starts_with('-') ? "option" : "verb", word,
+                               hint.empty() ? " \"tessera --help\" lists what there is." : hint));
+}
+
+int dispatch(const Arguments& words) {
+  if (words.empty()) {
+    print_help(stderr);
+    return kBadInput;
+  }
+  const std::string& first = words.front();
+  if (first == "--help" || first == "-h" || first == "help") {
+    print_help(stdout);
+    return kDone;
+  }
+  if (first == "--version") {
+    fmt::print("tessera {}\n", TESSERA_VERSION);
+    return kDone;
+  }
+  const auto verb = std::ranges::find(kVerbs, first, &Verb::name);
+  if (verb == kVerbs.end()) refuse_verb(first);
+  return verb->function(Arguments(words.begin() + 1, words.end()));
+}
+
+int report_bug(const std::exception& error) {
+  fmt::print(
+      stderr,
+      "tessera: {}\n"
+      "This is a bug in tessera {}, not your mistake. Please report this message together with "
+      "the command\nline, the job file and, if there is one, the newest file in the work "
+      "folder's logs/.\n",
+      error.what(), TESSERA_VERSION);
+  return kFailed;
+}
+
+int guarded(const Arguments& words) {
+  try {
+    return dispatch(words);
+  } catch (const InputError& error) {
+    fmt::print(stderr, "tessera: {}\n", error.what());
+    return kBadInput;
+  } catch (const Error& error) {
+    fmt::print(stderr, "tessera: {}\n", error.what());
+    return kFailed;
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr,
+               "tessera: out of memory. Close other programs or use fewer and shorter "
+               "calibration samples a shard (calibration.num_shards)\n");
+    return kFailed;
+  } catch (const std::exception& error) {
+    return report_bug(error);
+  }
+}
+
+}  // namespace
+}  // namespace tessera::cli
+
+int main(int argc, char** argv) {
+  const int code = tessera::cli::guarded(tessera::cli::Arguments(argv + 1, argv + argc));
+  if (std::fflush(stdout) != 0 && code == tessera::cli::kDone) {
+    fmt::print(stderr, "tessera: cannot write to standard output\n");
+    return tessera::cli::kFailed;
+  }
+  return code;
+}

@@ -1,0 +1,21 @@
+#pragma once
+#include "cli/command_line.hpp"
+
+// One function per verb, one file each. It gets what follows the verb, prints data to stdout and
+// text for people to stderr, and returns the exit code; what goes wrong it throws.
+namespace tessera::cli {
+
+/// What the shell is told (docs/getting_started.md lists them for users).
+enum ExitCode : int {
+  kDone = 0,
+  kFailed = 1,      ///< the machine's failure, or our bug
+  kBadInput = 2,    ///< command line, job or file
+  kDegraded = 3,    ///< done, but named layers fell back
+  kGateFailed = 4,  ///< done, but the result is worse than the job allows
+};
+
+int run_verb(const Arguments& arguments);
+int eval_verb(const Arguments& arguments);
+int inspect_verb(const Arguments& arguments);
+
+}  // namespace tessera::cli

@@ -1,0 +1,43 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "jobs/quantize_job.hpp"
+
+namespace tessera::test {
+
+/// Sizes of a LLaMA with random weights; none is a power of two where it need not be.
+struct TinyModel {
+  std::size_t hidden_size = 24;
+  std::size_t intermediate_size = 36;
+  std::size_t num_heads = 3;
+  std::size_t num_kv_heads = 1;
+  std::size_t head_dim = 8;
+  std::size_t vocab_size = 61;
+  std::size_t num_blocks = 3;
+};
+
+/// Writes config.json, model.safetensors (F32) and a tokenizer.json nobody reads.
+void write_tiny_model(const std::filesystem::path& folder, const TinyModel& sizes);
+
+/// Writes @p count random tokens below @p vocab_size as a token file.
+void write_random_tokens(const std::filesystem::path& file, std::size_t count,
+                         std::size_t vocab_size, std::uint64_t seed);
+
+/// A job on them below @p folder: model/, calibration.h5, evaluation.h5, out/, work/. 7 samples of
+/// 19 tokens in 3 shards.
+jobs::QuantizeJob write_tiny_job(const std::filesystem::path& folder, const TinyModel& sizes = {});
+
+/// Runs it on @p num_threads with @p log.
+jobs::RunReport run_job(const jobs::QuantizeJob& job, jobs::ExistingRun existing,
+                        std::size_t num_threads, Log& log);
+jobs::RunReport run_job(const jobs::QuantizeJob& job,
+                        jobs::ExistingRun existing = jobs::ExistingRun::refuse,
+                        std::size_t num_threads = 2);
+
+/// Every file below @p folder with its bytes.
+std::map<std::string, std::string> contents_of(const std::filesystem::path& folder);
+
+}  // namespace tessera::test

@@ -1,0 +1,47 @@
+#include "jobs/child_process.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(ChildProcess, HandsOnEveryLineAndTheExitCode) {
+  std::vector<std::string> heard;
+  const auto result = run_child({"sh", "-c", "echo out; echo err >&2; printf last; exit 3"},
+                                [&](const std::string& line) { heard.push_back(line); });
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(heard, ElementsAre("out", "err", "last"));
+  EXPECT_EQ(result.said, heard);
+}
+
+TEST(ChildProcess, KeepsTheLastLinesOfATalker) {
+  const auto result = run_child({"sh", "-c", "seq 1000"}, [](const std::string&) {});
+  ASSERT_EQ(result.said.size(), 20u);
+  EXPECT_EQ(result.said.back(), "1000");
+}
+
+TEST(ChildProcess, PassesArgumentsAsTheyAre) {
+  const auto result = run_child({"printf", "%s\n", "a b", "$HOME", ""}, [](const std::string&) {});
+  EXPECT_THAT(result.said, ElementsAre("a b", "$HOME", ""));
+}
+
+TEST(ChildProcess, GivesItNothingToRead) {
+  EXPECT_EQ(run_child({"cat"}, [](const std::string&) {}).exit_code, 0);
+}
+
+TEST(ChildProcess, TellsOfASignal) {
+  EXPECT_EQ(run_child({"sh", "-c", "kill -9 $$"}, [](const std::string&) {}).exit_code, 137);
+}
+
+TEST(ChildProcess, SaysWhatCannotBeStarted) {
+  EXPECT_THAT([] { run_child({"/nowhere/tokenize"}, [](const std::string&) {}); },
+              testing::ThrowsMessage<MachineError>(testing::HasSubstr("/nowhere/tokenize")));
+}
+
+}  // namespace
+}  // namespace tessera::jobs
