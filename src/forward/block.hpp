@@ -1,29 +1,43 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
+#include "forward/rotary.hpp"
+#include "linalg/packed_weight.hpp"
 #include "model/architecture.hpp"
 #include "model/tensor_source.hpp"
 
 namespace tessera::forward {
 
-/// Weights of one transformer block, in fp32. The only weights a forward pass keeps in memory.
-struct BlockWeights {
-  std::array<Matrix<float>, model::kNumLinearRoles> linear;  ///< by LinearRole, (out_features, in_features)
-  std::array<std::vector<float>, model::kNumLinearRoles> bias;  ///< empty where there is none
-  std::vector<float> input_norm, post_attention_norm;           ///< (hidden_size)
-  std::vector<float> q_norm, k_norm;                            ///< (head_dim), empty without qk_norm
+struct BlockScratch;
 
-  const Matrix<float>& weight(model::LinearRole role) const { return linear[static_cast<std::size_t>(role)]; }
+/// Weights of one transformer block, in fp32, the linear layers packed for multiplication. The only
+/// weights a forward pass keeps in memory.
+struct BlockWeights {
+  std::array<linalg::PackedWeight, model::kNumLinearRoles> linear;  ///< by LinearRole
+  std::array<std::vector<float>, model::kNumLinearRoles> bias;      ///< empty where there is none
+  std::vector<float> input_norm, post_attention_norm;               ///< (hidden_size)
+  std::vector<float> q_norm, k_norm;  ///< (head_dim), empty without qk_norm
+
+  const linalg::PackedWeight& weight(model::LinearRole role) const {
+    return linear[static_cast<std::size_t>(role)];
+  }
+  const std::vector<float>& bias_of(model::LinearRole role) const {
+    return bias[static_cast<std::size_t>(role)];
+  }
 };
 
-/// Reads block @p block from @p source. Throws InputError for a missing, misshaped or non-finite tensor.
-BlockWeights load_block(const model::ModelConfig& config, const model::TensorSource& source, std::size_t block);
+/// Reads block @p block from @p source, one plain matrix in memory at a time. Throws InputError for
+/// a missing, misshaped or non-finite tensor.
+BlockWeights load_block(const model::ModelConfig& config, const model::TensorSource& source,
+                        std::size_t block);
 
-/// Sees the input of each linear layer, once per input role and batch: x is (num_sequences * length, in_features).
+/// Sees the input of each linear layer, once per input role and batch: x is (num_sequences *
+/// length, in_features).
 class InputListener {
  public:
   virtual ~InputListener() = default;
@@ -37,22 +51,39 @@ struct BatchShape {
   std::size_t num_tokens() const { return num_sequences * length; }
 };
 
-/// Pushes hidden states through block @p block, in place. Work is cut into tiles of kTokenTile tokens of one sequence and, in attention,
-/// into (sequence, key-value head); neither depends on the batch's size or the threads, so a sequence gives the same bits in
-/// any batch on any number of threads.
+/// Pushes hidden states through one transformer block, in place:
+///     x += O(attention(rotate(Q(norm(x))), rotate(K(norm(x))), V(norm(x))))
+///     x += down(silu(gate(norm(x))) * up(norm(x)))
+/// Work is cut into tiles of kTokenTile tokens of one sequence and, in attention, into (sequence,
+/// query head, tile of queries); neither depends on the batch's size or the threads, so a sequence
+/// gives the same bits in any batch on any number of threads.
 ///
-/// Pre-norm decoder block: x += O(attention(rotate(Q(norm(x))), ...)); x += down(silu(gate(norm(x))) * up(norm(x))).
-/// @param hidden (shape.num_tokens(), hidden_size)  @param listener may be null
+/// Scratch, kept between runs for the largest batch so far: hidden_size + q_size + 2 kv_size +
+/// intermediate_size floats a token of the batch, and kTokenTile * (intermediate_size + head_dim +
+/// kKeyTile) a thread.
 class BlockForward {
  public:
+  /// @param max_length of a sequence
   BlockForward(const model::ModelConfig& config, std::size_t max_length);
-  void run(Threads& threads, const BlockWeights& weights, BatchShape shape, MatrixView<float> hidden,
-           InputListener* listener) const;
+  ~BlockForward();
+
+  /// One run at a time.
+  /// @param hidden (shape.num_tokens(), hidden_size)  @param listener may be null
+  /// @pre shape.length <= max_length
+  void run(Threads& threads, const BlockWeights& weights, BatchShape shape,
+           MatrixView<float> hidden, InputListener* listener) const;
+
   static constexpr std::size_t kTokenTile = 256;
 
  private:
   model::ModelConfig config_;
-  Matrix<float> rotary_cos_, rotary_sin_;  // (max_length, head_dim / 2)
+  RotaryTable rotary_;
+  std::unique_ptr<BlockScratch> scratch_;
 };
+
+/// The same block from the definition, in double precision with plain loops; the oracle of the
+/// other. Rounds to fp32 only when it writes @p hidden.
+void block_reference(const model::ModelConfig& config, const model::TensorSource& source,
+                     std::size_t block, BatchShape shape, MatrixView<float> hidden);
 
 }  // namespace tessera::forward

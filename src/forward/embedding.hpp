@@ -13,22 +13,32 @@ namespace tessera::forward {
 /// Token embeddings, the final norm and the output head: what stands before and after the blocks.
 class EmbeddingAndHead {
  public:
-  /// Reads them from @p source; the head is the embedding where they are tied.
+  /// Reads them from @p source; the head is the embedding where they are tied. Throws InputError
+  /// for a missing, misshaped or non-finite tensor.
   EmbeddingAndHead(const model::ModelConfig& config, const model::TensorSource& source);
 
   /// hidden (tokens.size(), hidden_size). Throws InputError for a token outside the vocabulary.
   void embed(std::span<const std::uint32_t> tokens, MatrixView<float> hidden) const;
 
-  /// logits (hidden.rows, vocab_size) of already computed last hidden states. Sequential: callers tile.
+  /// logits (hidden.rows, vocab_size) of @p hidden as it leaves the last block: the final norm is
+  /// applied here. Sequential: callers tile.
   void logits(MatrixView<const float> hidden, MatrixView<float> out) const;
 
-  /// Negative log-likelihood of @p targets, one per row of @p hidden, in nats, each computed in fp64 from fp32 logits.
-  /// Tiles of kHeadTile rows share out over the threads; the logits are never all in memory.
+  /// Negative log-likelihood of @p targets, one per row of @p hidden (as it leaves the last block),
+  /// in nats: fp32 logits and exponentials, summed in fp64. Tiles of kHeadTile rows share out over
+  /// the threads, each takes the vocabulary in panels: the logits are never all in memory. Throws
+  /// InputError for a target outside the vocabulary.
   std::vector<double> negative_log_likelihood(Threads& threads, MatrixView<const float> hidden,
                                               std::span<const std::uint32_t> targets) const;
-  static constexpr std::size_t kHeadTile = 64;
+  static constexpr std::size_t kHeadTile = 256;
 
  private:
+  const Matrix<float>& head() const { return config_.tied_embeddings ? embedding_ : head_; }
+  void normalize(MatrixView<const float> hidden, MatrixView<float> out) const;
+  void check_tokens(std::span<const std::uint32_t> tokens) const;
+  void score_tile(MatrixView<const float> hidden, std::span<const std::uint32_t> targets,
+                  std::span<double> losses) const;
+
   model::ModelConfig config_;
   Matrix<float> embedding_;  // (vocab_size, hidden_size)
   Matrix<float> head_;       // empty when tied

@@ -5,9 +5,11 @@ namespace tessera::linalg {
 
 enum class Transposed { no, yes };
 
-/// C = alpha * op(A) * op(B) + beta * C, sequential; the caller cuts the work into tiles (core/threads.hpp).
+/// C = alpha * op(A) * op(B) + beta * C, sequential; the caller cuts the work into tiles
+/// (core/threads.hpp).
 ///
-/// With beta = 0, C is only written. Same operands, shapes and leading dimensions give the same bits.
+/// With beta = 0, C is only written. Same operands, shapes and leading dimensions give the same
+/// bits.
 /// @pre op(A) is (m, k), op(B) is (k, n), C is (m, n); C overlaps neither A nor B
 void gemm(float alpha, MatrixView<const float> a, Transposed trans_a, MatrixView<const float> b,
           Transposed trans_b, float beta, MatrixView<float> c);

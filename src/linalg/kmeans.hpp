@@ -1,6 +1,6 @@
 #pragma once
 #include <cstdint>
-#include <functional>
+#include <span>
 #include <vector>
 
 #include "core/matrix.hpp"
@@ -13,7 +13,8 @@ namespace tessera::linalg {
 struct KmeansSettings {
   std::size_t num_centroids = 256;
   int max_iterations = 25;
-  double tolerance = 1e-5;  ///< stops when the inertia falls by less than this share in one iteration
+  double tolerance =
+      1e-5;  ///< stops when the inertia falls by less than this share in one iteration
 };
 
 struct KmeansResult {
@@ -23,11 +24,15 @@ struct KmeansResult {
   int num_iterations = 0;
 };
 
-/// Weighted k-means (Lloyd 1982), exact: each iteration assigns every vector to its nearest centroid. Same inputs give the
-/// same bits for any number of threads. A centroid that loses its last vector moves to the vector that
-/// contributes most to the inertia.
+/// Weighted k-means (Lloyd 1982), exact: each iteration assigns every vector to its nearest
+/// centroid, with the result of nearest_centroid. Same inputs give the same bits for any number of
+/// threads. A centroid whose vectors have no weight left moves to the vector that contributes most
+/// to the inertia, several such centroids to as many vectors; none moves to a vector that
+/// contributes nothing. With many centroids only the neighbours of a vector's last one are searched
+/// (kmeans_neighbour_lists.hpp).
 ///
-/// @param x vectors by planes (v, n)  @param weights (n), non-negative; vectors of weight 0 are assigned and move nothing
+/// @param x vectors by planes (v, n)  @param weights (n), non-negative; vectors of weight 0 are
+/// assigned and move nothing
 /// @pre 1 <= num_centroids <= n
 KmeansResult kmeans(Threads& threads, Planes x, std::span<const float> weights,
                     const KmeansSettings& settings, const CounterRandom& random);
@@ -36,12 +41,13 @@ KmeansResult kmeans(Threads& threads, Planes x, std::span<const float> weights,
 KmeansResult kmeans_from(Threads& threads, Planes x, std::span<const float> weights,
                          const KmeansSettings& settings, MatrixView<const float> start);
 
-/// k-means++ (Arthur and Vassilvitskii 2007) on weighted vectors; for large n * K on a fixed random subset.
+/// k-means++ (Arthur and Vassilvitskii 2007) on weighted vectors; for large n * K on a fixed random
+/// subset.
 Matrix<float> seed_centroids(Threads& threads, Planes x, std::span<const float> weights,
                              std::size_t num_centroids, const CounterRandom& random);
 
 /// Lloyd's iterations in double precision, in the plainest form; the oracle of the others.
-KmeansResult kmeans_reference(Planes x, std::span<const float> weights, const KmeansSettings& settings,
-                              MatrixView<const float> start);
+KmeansResult kmeans_reference(Planes x, std::span<const float> weights,
+                              const KmeansSettings& settings, MatrixView<const float> start);
 
 }  // namespace tessera::linalg

@@ -41,8 +41,11 @@ struct ModelConfig {
   std::size_t kv_size() const { return num_kv_heads * head_dim; }
 };
 
-/// Reads and checks <folder>/config.json. Throws InputError with file, key, value and what is possible: unknown architecture,
-/// missing or impossible sizes, a model that is already quantized (unless it is one of ours: see format/).
+/// Reads and checks <folder>/config.json. Throws InputError with file, key, value and what is
+/// possible: unknown architecture, missing or impossible sizes, a window that only some blocks
+/// have, a model that is already quantized (unless quant_method is "vptq", whose weights format/
+/// opens). Keys the config leaves out get the default of the family's class in transformers.
+/// torch_dtype is ignored: files say what they hold.
 ModelConfig read_model_config(const std::filesystem::path& folder);
 
 /// The same from text; @p origin names it in messages.

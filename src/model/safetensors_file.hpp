@@ -1,41 +1,57 @@
 #pragma once
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "model/mapped_file.hpp"
+#include "model/safetensors_header.hpp"
 #include "model/tensor_source.hpp"
 
 namespace tessera::model {
 
-/// One memory-mapped .safetensors file. The header is checked completely before anything is read: lengths against the file's size,
-/// offsets against lengths, shapes against offsets, no overlaps, no holes, known types, limits on counts.
-/// Every failure is an InputError with file, tensor and offset.
+/// One memory-mapped .safetensors file. The header is checked completely before anything is read:
+/// lengths against the file's size, offsets against lengths, shapes against offsets, no overlaps,
+/// no holes, known keys, limits on counts. Every failure is an InputError with file, tensor and
+/// offset.
+///
+/// The file must not be shortened while it is open (the system ends a process that reads mapped
+/// bytes that are gone). Everything is const and may be called from several threads.
 class SafetensorsFile {
  public:
-  explicit SafetensorsFile(const std::filesystem::path& file);
-  ~SafetensorsFile();
-  SafetensorsFile(SafetensorsFile&&) noexcept;
-  SafetensorsFile& operator=(SafetensorsFile&&) noexcept;
+  using Entry = SafetensorsEntry;
 
-  struct Entry {
-    TensorInfo info;
-    std::size_t offset = 0;  ///< from the start of the file
-    std::size_t bytes = 0;
-  };
-  const std::filesystem::path& path() const;
-  const std::map<std::string, Entry, std::less<>>& entries() const;
-  const std::map<std::string, std::string>& metadata() const;
+  explicit SafetensorsFile(const std::filesystem::path& file);
+
+  const std::filesystem::path& path() const { return mapping_.path(); }
+  /// The readable tensors: those of a type this program knows.
+  const std::map<std::string, Entry, std::less<>>& entries() const { return header_.entries; }
+  const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
+  /// Every tensor's name, readable or not, sorted.
+  std::vector<std::string> names() const;
+  /// Readable or not.
+  bool contains(std::string_view name) const;
+
+  /// Throws InputError when there is no such tensor, or when its type is not known.
+  const Entry& entry(std::string_view name) const;
   std::span<const std::byte> bytes(std::string_view name) const;
 
+  /// Converts a floating tensor. Its pages are released as they are read, so that memory holds one
+  /// piece of the file at a time. @pre out.size() == entry(name).info.count()
+  void read(std::string_view name, std::span<float> out) const;
+  /// Copies the stored bytes, releasing pages likewise. @pre out.size() == entry(name).bytes
+  void read_bytes(std::string_view name, std::span<std::byte> out) const;
+
  private:
-  struct Mapping;
-  std::unique_ptr<Mapping> mapping_;
+  MappedFile mapping_;
+  SafetensorsHeader header_;
 };
 
-/// A model folder's weights: model.safetensors, or the shards that model.safetensors.index.json lists (names without path parts only).
+/// A model folder's weights: model.safetensors, or the shards that model.safetensors.index.json
+/// lists (names without path parts only). Every shard is opened and checked, against the index too,
+/// at once.
 class SafetensorsFolder final : public TensorSource {
  public:
   explicit SafetensorsFolder(const std::filesystem::path& folder);
@@ -45,12 +61,16 @@ class SafetensorsFolder final : public TensorSource {
   void read(std::string_view name, std::span<float> out) const override;
   std::string origin() const override;
 
-  /// The stored bytes, for tensors that are copied as they are.
+  /// The stored bytes, for tensors that are copied as they are. read_bytes is kinder to memory.
   std::span<const std::byte> bytes(std::string_view name) const;
+  void read_bytes(std::string_view name, std::span<std::byte> out) const;
   std::vector<std::string> names() const;  ///< sorted
   const std::vector<SafetensorsFile>& files() const { return files_; }
 
  private:
+  void open_shards(const std::filesystem::path& index_file);
+  const SafetensorsFile& file_with(std::string_view name) const;
+
   std::filesystem::path folder_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, std::size_t, std::less<>> file_of_;

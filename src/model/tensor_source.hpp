@@ -12,7 +12,7 @@ namespace tessera::model {
 struct TensorInfo {
   DType dtype = DType::f32;
   std::vector<std::size_t> shape;
-  std::size_t count() const;  ///< number of elements
+  std::size_t count() const;    ///< number of elements
   std::string to_text() const;  ///< "F16 [576, 1536]"
 };
 
@@ -27,9 +27,13 @@ class TensorSource {
   /// For messages: the folder.
   virtual std::string origin() const = 0;
 
-  /// Reads a tensor of exactly this shape; throws InputError when it has another, or holds NaN or infinity (with the position).
+  /// Reads a tensor of exactly this shape; throws InputError when it has another, or holds NaN or
+  /// infinity (with the position).
   Matrix<float> read_matrix(std::string_view name, std::size_t rows, std::size_t cols) const;
   std::vector<float> read_vector(std::string_view name, std::size_t size) const;
 };
+
+/// Index of the first value that is NaN or infinite; values.size() when there is none.
+std::size_t first_not_finite(std::span<const float> values);
 
 }  // namespace tessera::model

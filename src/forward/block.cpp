@@ -1,0 +1,171 @@
+#include "forward/block.hpp"
+
+#include <memory>
+
+#include "forward/attention.hpp"
+#include "forward/rms_norm.hpp"
+#include "linalg/scratch_pool.hpp"
+#include "linalg/vector_math.hpp"
+
+namespace tessera::forward {
+
+struct BlockScratch {
+  explicit BlockScratch(const model::ModelConfig& config)
+      : up(kTile, config.intermediate_size),
+        scores(kTile, kKeyTile),
+        weighted(kTile, config.head_dim) {}
+
+  void make_room(const model::ModelConfig& config, std::size_t num_tokens) {
+    if (num_tokens <= normed.rows()) return;
+    normed = Matrix<float>(num_tokens, config.hidden_size);
+    q = Matrix<float>(num_tokens, config.q_size());
+    k = Matrix<float>(num_tokens, config.kv_size());
+    v = Matrix<float>(num_tokens, config.kv_size());
+    gated = Matrix<float>(num_tokens, config.intermediate_size);
+  }
+
+  static constexpr std::size_t kTile = BlockForward::kTokenTile;
+  Matrix<float> normed, q, k, v, gated;      // a row for each token of the batch
+  linalg::ScratchPool up, scores, weighted;  // a tile for each thread
+};
+
+namespace {
+
+using linalg::Accumulate;
+using model::InputRole;
+using model::LinearRole;
+
+/// A batch on its way through the block.
+class BlockPass {
+ public:
+  BlockPass(const model::ModelConfig& config, const RotaryTable& rotary,
+            const BlockWeights& weights, std::size_t length, BlockScratch& scratch)
+      : config_(config), rotary_(rotary), weights_(weights), length_(length), scratch_(scratch) {}
+
+  void run(Threads& threads, MatrixView<float> hidden, InputListener* listener) {
+    const auto tell = [&](InputRole role, const Matrix<float>& x) {
+      if (listener != nullptr) listener->on_input(role, x.view().middle_rows(0, hidden.rows));
+    };
+    const std::size_t count = hidden.rows / length_ * tiles_;
+    threads.for_each(count, [&](std::size_t i) { project(hidden, tile(i)); });
+    tell(InputRole::attention_input, scratch_.normed);
+    const std::size_t heads = config_.num_heads;
+    threads.for_each(count * heads, [&](std::size_t i) {
+      const std::size_t last_first = count - 1 - i / heads;  // a sequence's last tile costs most
+      mix(tile(last_first), i % heads);
+    });
+    tell(InputRole::attention_output, scratch_.q);
+    threads.for_each(count, [&](std::size_t i) { finish(hidden, tile(i)); });
+    tell(InputRole::mlp_input, scratch_.normed);
+    tell(InputRole::mlp_hidden, scratch_.gated);
+  }
+
+ private:
+  /// Tokens of one sequence: rows [row, row + count) of the batch, the first at @p position.
+  struct Tile {
+    std::size_t row, count, position;
+  };
+
+  Tile tile(std::size_t i) const {
+    const tessera::Tile part = tile_at(i % tiles_, BlockForward::kTokenTile, length_);
+    return {i / tiles_ * length_ + part.begin, part.size(), part.begin};
+  }
+
+  void multiply(LinearRole role, MatrixView<const float> x, MatrixView<float> y,
+                Accumulate accumulate = Accumulate::no) const {
+    weights_.weight(role).multiply(x, y, accumulate);
+    const auto& bias = weights_.bias_of(role);
+    if (bias.empty()) return;
+    for (std::size_t i = 0; i < y.rows; ++i) linalg::add(bias, y.row_span(i));
+  }
+
+  void normalize(MatrixView<const float> x, const std::vector<float>& weight,
+                 MatrixView<float> out) const {
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      rms_norm(x.row_span(i), weight, config_.norm_epsilon, out.row_span(i));
+    }
+  }
+
+  /// norm, Q, K, V, and what is done to each head of q and k.
+  void project(MatrixView<const float> hidden, Tile t) {
+    const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
+    normalize(hidden.middle_rows(t.row, t.count), weights_.input_norm, x);
+    const auto q = scratch_.q.view().middle_rows(t.row, t.count);
+    const auto k = scratch_.k.view().middle_rows(t.row, t.count);
+    multiply(LinearRole::q, x, q);
+    multiply(LinearRole::k, x, k);
+    multiply(LinearRole::v, x, scratch_.v.view().middle_rows(t.row, t.count));
+    prepare_heads(q, weights_.q_norm, t.position);
+    prepare_heads(k, weights_.k_norm, t.position);
+  }
+
+  void prepare_heads(MatrixView<float> x, const std::vector<float>& norm,
+                     std::size_t position) const {
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      for (std::size_t begin = 0; begin < x.cols; begin += config_.head_dim) {
+        const auto head = x.row_span(i).subspan(begin, config_.head_dim);
+        if (!norm.empty()) rms_norm(head, norm, config_.norm_epsilon, head);
+        rotary_.rotate(head, position + i);
+      }
+    }
+  }
+
+  /// Attention of one query head; its result replaces the queries.
+  void mix(Tile t, std::size_t head) {
+    const std::size_t dim = config_.head_dim, start = t.row - t.position;
+    const std::size_t kv_head = head / (config_.num_heads / config_.num_kv_heads);
+    const AttentionHead operands{scratch_.q.view().block(start, head * dim, length_, dim),
+                                 scratch_.k.view().block(start, kv_head * dim, length_, dim),
+                                 scratch_.v.view().block(start, kv_head * dim, length_, dim),
+                                 config_.sliding_window};
+    linalg::ScratchPool::Lease scores(scratch_.scores), weighted(scratch_.weighted);
+    attend(operands, t.position, t.count, scores.view(), weighted.view());
+  }
+
+  /// O and the feed-forward half.
+  void finish(MatrixView<float> hidden, Tile t) {
+    const auto rows = hidden.middle_rows(t.row, t.count);
+    multiply(LinearRole::o, scratch_.q.view().middle_rows(t.row, t.count), rows, Accumulate::yes);
+    const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
+    normalize(rows, weights_.post_attention_norm, x);
+    linalg::ScratchPool::Lease lease(scratch_.up);
+    const auto up = lease.view().middle_rows(0, t.count);
+    const auto gated = scratch_.gated.view().middle_rows(t.row, t.count);
+    multiply(LinearRole::gate, x, gated);
+    multiply(LinearRole::up, x, up);
+    for (std::size_t i = 0; i < t.count; ++i) {
+      linalg::silu_times(gated.row_span(i), up.row_span(i), gated.row_span(i));
+    }
+    multiply(LinearRole::down, gated, rows, Accumulate::yes);
+  }
+
+  const model::ModelConfig& config_;
+  const RotaryTable& rotary_;
+  const BlockWeights& weights_;
+  const std::size_t length_;
+  const std::size_t tiles_ = num_tiles(length_, BlockForward::kTokenTile);
+  BlockScratch& scratch_;
+};
+
+}  // namespace
+
+BlockForward::BlockForward(const model::ModelConfig& config, std::size_t max_length)
+    : config_(config),
+      rotary_(config, max_length),
+      scratch_(std::make_unique<BlockScratch>(config)) {}
+
+BlockForward::~BlockForward() = default;
+
+void BlockForward::run(Threads& threads, const BlockWeights& weights, BatchShape shape,
+                       MatrixView<float> hidden, InputListener* listener) const {
+  require(hidden.rows == shape.num_tokens() && hidden.cols == config_.hidden_size,
+          "BlockForward::run: hidden states do not have the batch's shape");
+  require(shape.length <= rotary_.max_length(),
+          "BlockForward::run: a sequence is longer than max_length");
+  if (shape.num_tokens() == 0) return;
+  scratch_->make_room(config_, shape.num_tokens());
+  BlockPass pass(config_, rotary_, weights, shape.length, *scratch_);
+  pass.run(threads, hidden, listener);
+}
+
+}  // namespace tessera::forward

@@ -1,0 +1,128 @@
+#include <cmath>
+#include <vector>
+
+#include "forward/block.hpp"
+
+namespace tessera::forward {
+namespace {
+
+using Vector = std::vector<double>;
+using model::LinearRole;
+
+Vector to_double(const std::vector<float>& x) {
+  return {x.begin(), x.end()};
+}
+
+Vector normalized(const Vector& x, const Vector& weight, double epsilon) {
+  double squares = 0;
+  for (const double value : x) squares += value * value;
+  const double size = std::sqrt(squares / static_cast<double>(x.size()) + epsilon);
+  Vector out(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) out[i] = x[i] / size * weight[i];
+  return out;
+}
+
+/// The block's tensors and what they do to one token's channels.
+struct PlainBlock {
+  const model::ModelConfig& config;
+  const model::TensorSource& source;
+  std::size_t block;
+
+  Vector linear(LinearRole role, const Vector& x) const {
+    const model::LinearLayer layer = model::linear_layer(config, block, role);
+    const Matrix<float>& weight = matrix(layer);
+    Vector y(layer.out_features);
+    if (layer.has_bias) y = to_double(source.read_vector(layer.name + ".bias", layer.out_features));
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      for (std::size_t j = 0; j < x.size(); ++j) y[i] += static_cast<double>(weight(i, j)) * x[j];
+    }
+    return y;
+  }
+
+  Vector norm(const std::string& name, const Vector& x) const {
+    return normalized(x, to_double(source.read_vector(name, x.size())), config.norm_epsilon);
+  }
+
+  /// Each head's norm, then its rotation.
+  void prepare_heads(Vector& x, const std::string& norm_name, std::size_t position) const {
+    const std::size_t dim = config.head_dim;
+    const std::vector<double> frequencies = rotary_frequencies(config);
+    for (std::size_t begin = 0; begin < x.size(); begin += dim) {
+      Vector head(x.begin() + static_cast<std::ptrdiff_t>(begin),
+                  x.begin() + static_cast<std::ptrdiff_t>(begin + dim));
+      if (config.qk_norm) head = norm(norm_name, head);
+      for (std::size_t i = 0; i < dim / 2; ++i) {
+        const double angle = static_cast<double>(position) * frequencies[i];
+        const double a = head[i], b = head[i + dim / 2];
+        x[begin + i] = a * std::cos(angle) - b * std::sin(angle);
+        x[begin + i + dim / 2] = b * std::cos(angle) + a * std::sin(angle);
+      }
+    }
+  }
+
+  /// One query token's mixture of the values it may see.
+  Vector attention(const Vector& q, const std::vector<Vector>& k, const std::vector<Vector>& v,
+                   std::size_t position) const {
+    const std::size_t dim = config.head_dim, share = config.num_heads / config.num_kv_heads;
+    Vector out(q.size());
+    for (std::size_t head = 0; head < config.num_heads; ++head) {
+      const std::size_t at = head * dim, kv_at = head / share * dim;
+      double total = 0;
+      for (std::size_t t = 0; t <= position; ++t) {
+        if (config.sliding_window && position - t >= *config.sliding_window) continue;
+        double score = 0;
+        for (std::size_t i = 0; i < dim; ++i) score += q[at + i] * k[t][kv_at + i];
+        const double weight = std::exp(score / std::sqrt(static_cast<double>(dim)));
+        total += weight;
+        for (std::size_t i = 0; i < dim; ++i) out[at + i] += weight * v[t][kv_at + i];
+      }
+      for (std::size_t i = 0; i < dim; ++i) out[at + i] /= total;
+    }
+    return out;
+  }
+
+  const Matrix<float>& matrix(const model::LinearLayer& layer) const {
+    Matrix<float>& kept = weights[static_cast<std::size_t>(layer.role)];
+    if (kept.empty()) {
+      kept = source.read_matrix(layer.name + ".weight", layer.out_features, layer.in_features);
+    }
+    return kept;
+  }
+  mutable std::array<Matrix<float>, model::kNumLinearRoles> weights;
+};
+
+void run_sequence(const PlainBlock& b, MatrixView<float> hidden) {
+  std::vector<Vector> q, k, v;
+  for (std::size_t t = 0; t < hidden.rows; ++t) {
+    const Vector x(hidden.row(t), hidden.row(t) + hidden.cols);
+    const Vector normed = b.norm(model::input_norm_name(b.block), x);
+    q.push_back(b.linear(LinearRole::q, normed));
+    k.push_back(b.linear(LinearRole::k, normed));
+    v.push_back(b.linear(LinearRole::v, normed));
+    b.prepare_heads(q[t], model::q_norm_name(b.block), t);
+    b.prepare_heads(k[t], model::k_norm_name(b.block), t);
+  }
+  for (std::size_t t = 0; t < hidden.rows; ++t) {
+    Vector x(hidden.row(t), hidden.row(t) + hidden.cols);
+    const Vector mixed = b.linear(LinearRole::o, b.attention(q[t], k, v, t));
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] += mixed[i];
+    const Vector normed = b.norm(model::post_attention_norm_name(b.block), x);
+    Vector gated = b.linear(LinearRole::gate, normed);
+    const Vector up = b.linear(LinearRole::up, normed);
+    for (std::size_t i = 0; i < gated.size(); ++i) gated[i] *= up[i] / (1 + std::exp(-gated[i]));
+    const Vector down = b.linear(LinearRole::down, gated);
+    for (std::size_t i = 0; i < x.size(); ++i) hidden(t, i) = static_cast<float>(x[i] + down[i]);
+  }
+}
+
+}  // namespace
+
+void block_reference(const model::ModelConfig& config, const model::TensorSource& source,
+                     std::size_t block, BatchShape shape, MatrixView<float> hidden) {
+  const PlainBlock plain{config, source, block, {}};
+  for (std::size_t s = 0; s < shape.num_sequences; ++s) {
+    run_sequence(plain, hidden.middle_rows(s * shape.length, shape.length));
+  }
+}
+
+}  // namespace tessera::forward

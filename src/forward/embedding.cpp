@@ -1,0 +1,118 @@
+#include "forward/embedding.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/core.h>
+
+#include "forward/rms_norm.hpp"
+#include "linalg/gemm.hpp"
+#include "linalg/vector_math.hpp"
+#include "model/architecture.hpp"
+
+namespace tessera::forward {
+namespace {
+
+constexpr std::size_t kVocabularyPanel =
+    512;  // tokens whose logits of one tile are in cache at a time
+
+/// log(sum(exp(logits))) of the panels so far, kept as a maximum and a sum beside it.
+struct RunningSum {
+  double maximum = -std::numeric_limits<double>::infinity();
+  double sum = 0;
+
+  void add(std::span<float> logits) {  // overwrites them
+    const double largest = static_cast<double>(linalg::largest(logits));
+    if (largest > maximum) {
+      sum *= std::exp(maximum - largest);
+      maximum = largest;
+    }
+    sum += linalg::exp_and_sum(logits, static_cast<float>(maximum));
+  }
+  double log() const { return maximum + std::log(sum); }
+};
+
+}  // namespace
+
+EmbeddingAndHead::EmbeddingAndHead(const model::ModelConfig& config,
+                                   const model::TensorSource& source)
+    : config_(config),
+      embedding_(source.read_matrix(model::kEmbeddingName, config.vocab_size, config.hidden_size)),
+      final_norm_(source.read_vector(model::kFinalNormName, config.hidden_size)) {
+  if (!config.tied_embeddings) {
+    head_ = source.read_matrix(model::kHeadName, config.vocab_size, config.hidden_size);
+  }
+}
+
+void EmbeddingAndHead::check_tokens(std::span<const std::uint32_t> tokens) const {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] < config_.vocab_size) continue;
+    throw InputError(fmt::format(
+        "token {} at position {} is outside the vocabulary (the model knows 0 to {}). Tokenize the "
+        "text with this model's own tokenizer.",
+        tokens[i], i, config_.vocab_size - 1));
+  }
+}
+
+void EmbeddingAndHead::embed(std::span<const std::uint32_t> tokens,
+                             MatrixView<float> hidden) const {
+  require(hidden.rows == tokens.size() && hidden.cols == config_.hidden_size,
+          "EmbeddingAndHead::embed: hidden states do not have the tokens' shape");
+  check_tokens(tokens);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    std::ranges::copy(embedding_.view().row_span(tokens[i]), hidden.row(i));
+  }
+}
+
+void EmbeddingAndHead::normalize(MatrixView<const float> hidden, MatrixView<float> out) const {
+  for (std::size_t i = 0; i < hidden.rows; ++i) {
+    rms_norm(hidden.row_span(i), final_norm_, config_.norm_epsilon, out.row_span(i));
+  }
+}
+
+void EmbeddingAndHead::logits(MatrixView<const float> hidden, MatrixView<float> out) const {
+  Matrix<float> normed(hidden.rows, hidden.cols);
+  normalize(hidden, normed);
+  linalg::gemm(1, normed, linalg::Transposed::no, head(), linalg::Transposed::yes, 0, out);
+}
+
+std::vector<double> EmbeddingAndHead::negative_log_likelihood(
+    Threads& threads, MatrixView<const float> hidden,
+    std::span<const std::uint32_t> targets) const {
+  require(hidden.rows == targets.size() && hidden.cols == config_.hidden_size,
+          "EmbeddingAndHead::negative_log_likelihood: one target for each row of hidden states");
+  check_tokens(targets);
+  std::vector<double> losses(targets.size());
+  threads.for_each(num_tiles(hidden.rows, kHeadTile), [&](std::size_t i) {
+    const Tile tile = tile_at(i, kHeadTile, hidden.rows);
+    score_tile(hidden.middle_rows(tile.begin, tile.size()),
+               targets.subspan(tile.begin, tile.size()),
+               std::span(losses).subspan(tile.begin, tile.size()));
+  });
+  return losses;
+}
+
+void EmbeddingAndHead::score_tile(MatrixView<const float> hidden,
+                                  std::span<const std::uint32_t> targets,
+                                  std::span<double> losses) const {
+  Matrix<float> normed(hidden.rows, hidden.cols), panel(hidden.rows, kVocabularyPanel);
+  normalize(hidden, normed);
+  std::vector<RunningSum> sums(hidden.rows);
+  for (std::size_t p = 0; p < num_tiles(config_.vocab_size, kVocabularyPanel); ++p) {
+    const Tile words = tile_at(p, kVocabularyPanel, config_.vocab_size);
+    const auto logits = panel.view().block(0, 0, hidden.rows, words.size());
+    linalg::gemm(1, normed, linalg::Transposed::no,
+                 head().view().middle_rows(words.begin, words.size()), linalg::Transposed::yes, 0,
+                 logits);
+    for (std::size_t i = 0; i < hidden.rows; ++i) {
+      if (words.begin <= targets[i] && targets[i] < words.end) {
+        losses[i] = -static_cast<double>(logits(i, targets[i] - words.begin));
+      }
+      sums[i].add(logits.row_span(i));
+    }
+  }
+  for (std::size_t i = 0; i < hidden.rows; ++i) losses[i] += sums[i].log();
+}
+
+}  // namespace tessera::forward

@@ -1,0 +1,200 @@
+#include "forward/block.hpp"
+
+#include <cmath>
+#include <cstring>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/in_memory_source.hpp"
+#include "tests/support/random_matrix.hpp"
+
+namespace tessera::forward {
+namespace {
+
+using test::random_matrix;
+using test::random_weights;
+using test::tiny_config;
+
+struct Variant {
+  const char* name;
+  void (*change)(model::ModelConfig&);
+};
+
+const Variant kVariants[] = {
+    {"plain", [](model::ModelConfig&) {}},
+    {"one head", [](model::ModelConfig& c) { c.num_heads = c.num_kv_heads = 1; }},
+    {"as many key-value heads", [](model::ModelConfig& c) { c.num_kv_heads = c.num_heads; }},
+    {"head of 2", [](model::ModelConfig& c) { c.head_dim = 2; }},
+    {"head of 40", [](model::ModelConfig& c) { c.head_dim = 40; }},
+    {"biases", [](model::ModelConfig& c) { c.qkv_bias = c.o_bias = c.mlp_bias = true; }},
+    {"q and k norms", [](model::ModelConfig& c) { c.qk_norm = true; }},
+    {"window of 1", [](model::ModelConfig& c) { c.sliding_window = 1; }},
+    {"window of 100", [](model::ModelConfig& c) { c.sliding_window = 100; }},
+    {"window of 300", [](model::ModelConfig& c) { c.sliding_window = 300; }},
+    {"linear scaling",
+     [](model::ModelConfig& c) {
+       c.rope_scaling.kind = model::RopeScaling::Kind::linear;
+       c.rope_scaling.factor = 4;
+     }},
+    {"llama3 scaling",
+     [](model::ModelConfig& c) {
+       c.head_dim = 16;
+       c.rope_scaling = {model::RopeScaling::Kind::llama3, 8, 1, 4, 64};
+     }},
+};
+
+double relative_error(const Matrix<float>& x, const Matrix<float>& expected) {
+  double error = 0, size = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double wanted = static_cast<double>(expected.data()[i]);
+    const double difference = static_cast<double>(x.data()[i]) - wanted;
+    error += difference * difference;
+    size += wanted * wanted;
+  }
+  return std::sqrt(error / size);
+}
+
+TEST(Block, AgreesWithTheReferenceInEveryVariantAndLength) {
+  Threads threads(2);
+  for (const Variant& variant : kVariants) {
+    model::ModelConfig config = tiny_config();
+    variant.change(config);
+    const auto source = random_weights(config, 3);
+    const BlockWeights weights = load_block(config, source, 1);
+    const BlockForward forward(config, 300);
+    for (const BatchShape shape : {BatchShape{1, 1}, {3, 2}, {2, 129}, {1, 257}, {1, 300}}) {
+      Matrix<float> hidden = random_matrix(shape.num_tokens(), config.hidden_size, shape.length);
+      Matrix<float> expected = hidden.copy();
+      forward.run(threads, weights, shape, hidden, nullptr);
+      block_reference(config, source, 1, shape, expected);
+      // Seven products of up to 64 fp32 terms, and angles up to 300 rounded to fp32 (300 * 6e-8).
+      EXPECT_LT(relative_error(hidden, expected), 1e-5)
+          << variant.name << ", " << shape.num_sequences << " of " << shape.length;
+    }
+  }
+}
+
+TEST(Block, ScoresThatOverflowExpAreNoTrouble) {
+  Threads threads(1);
+  const model::ModelConfig config = tiny_config();
+  auto source = random_weights(config, 3);
+  for (float& value : source.tensors["model.layers.0.self_attn.q_proj.weight"].values) value *= 500;
+  const BlockWeights weights = load_block(config, source, 0);
+  Matrix<float> hidden = random_matrix(200, config.hidden_size, 1);
+  BlockForward(config, 200).run(threads, weights, {1, 200}, hidden, nullptr);
+  for (const float value : hidden.span()) ASSERT_TRUE(std::isfinite(value));
+}
+
+TEST(Block, ASequenceHasTheSameBitsInAnyBatchOnAnyNumberOfThreads) {
+  model::ModelConfig config = tiny_config();
+  config.head_dim = 10;
+  const BlockWeights weights = load_block(config, random_weights(config, 3), 0);
+  const std::size_t length = 270, num_sequences = 3;
+  const Matrix<float> input = random_matrix(num_sequences * length, config.hidden_size, 1);
+  const BlockForward forward(config, 400);
+  Matrix<float> expected = input.copy();
+  Threads alone(1);
+  for (std::size_t s = 0; s < num_sequences; ++s) {
+    forward.run(alone, weights, {1, length}, expected.view().middle_rows(s * length, length),
+                nullptr);
+  }
+  for (const std::size_t count : {1, 2, 3}) {
+    Threads threads(count);
+    Matrix<float> hidden = input.copy();
+    forward.run(threads, weights, {num_sequences, length}, hidden, nullptr);
+    EXPECT_EQ(std::memcmp(hidden.data(), expected.data(), hidden.size() * sizeof(float)), 0)
+        << count;
+  }
+}
+
+/// Keeps a copy of everything it hears.
+struct Recorder final : InputListener {
+  std::vector<model::InputRole> roles;
+  std::vector<Matrix<float>> inputs;
+  void on_input(model::InputRole role, MatrixView<const float> x) override {
+    roles.push_back(role);
+    inputs.emplace_back(x.rows, x.cols);
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      std::copy(x.row(i), x.row(i) + x.cols, inputs.back().row(i));
+    }
+  }
+};
+
+TEST(Block, TheListenerHearsEachInputOnce) {
+  using model::InputRole;
+  Threads threads(2);
+  const model::ModelConfig config = tiny_config();
+  const auto source = random_weights(config, 3);
+  const BlockWeights weights = load_block(config, source, 0);
+  const BatchShape shape{2, 5};
+  const BlockForward forward(config, 300);
+  Matrix<float> large = random_matrix(600, config.hidden_size, 2);
+  forward.run(threads, weights, {2, 300}, large,
+              nullptr);  // leaves scratch larger than the batch below
+  Matrix<float> hidden = random_matrix(shape.num_tokens(), config.hidden_size, 1);
+  const Matrix<float> before = hidden.copy();
+  Recorder recorder;
+  forward.run(threads, weights, shape, hidden, &recorder);
+  EXPECT_THAT(recorder.roles,
+              ::testing::ElementsAre(InputRole::attention_input, InputRole::attention_output,
+                                     InputRole::mlp_input, InputRole::mlp_hidden));
+  EXPECT_EQ(recorder.inputs[1].cols(), config.q_size());
+  EXPECT_EQ(recorder.inputs[3].cols(), config.intermediate_size);
+  for (const auto& input : recorder.inputs) EXPECT_EQ(input.rows(), shape.num_tokens());
+
+  // The block from its inputs: x + O(attention output) + down(mlp hidden).
+  Matrix<float> expected = before.copy();
+  weights.weight(model::LinearRole::o)
+      .multiply(recorder.inputs[1], expected, linalg::Accumulate::yes);
+  weights.weight(model::LinearRole::down)
+      .multiply(recorder.inputs[3], expected, linalg::Accumulate::yes);
+  EXPECT_LT(relative_error(hidden, expected), 1e-6);
+  for (std::size_t i = 0; i < before.rows(); ++i) {  // attention input: the normed hidden states
+    double squares = 0;
+    for (std::size_t j = 0; j < before.cols(); ++j) squares += std::pow(double{before(i, j)}, 2);
+    const double size = std::sqrt(squares / 20 + config.norm_epsilon);
+    EXPECT_NEAR(recorder.inputs[0](i, 7),
+                double{before(i, 7)} / size * double{weights.input_norm[7]}, 1e-5);
+  }
+}
+
+TEST(Block, NoTokensIsNoWork) {
+  Threads threads(2);
+  const model::ModelConfig config = tiny_config();
+  const BlockWeights weights = load_block(config, random_weights(config, 3), 0);
+  Matrix<float> hidden(0, config.hidden_size);
+  BlockForward(config, 8).run(threads, weights, {0, 8}, hidden, nullptr);
+  BlockForward(config, 8).run(threads, weights, {3, 0}, hidden, nullptr);
+}
+
+TEST(Block, RefusesWhatDoesNotFit) {
+  Threads threads(1);
+  const model::ModelConfig config = tiny_config();
+  const BlockWeights weights = load_block(config, random_weights(config, 3), 0);
+  Matrix<float> hidden(18, config.hidden_size);
+  EXPECT_THROW(BlockForward(config, 8).run(threads, weights, {2, 9}, hidden, nullptr), Bug);
+  EXPECT_THROW(BlockForward(config, 9).run(threads, weights, {1, 9}, hidden, nullptr), Bug);
+}
+
+TEST(Block, LoadingNamesTheTensorThatIsMissingOrDamaged) {
+  const model::ModelConfig config = tiny_config();
+  auto source = random_weights(config, 3);
+  source.tensors["model.layers.0.mlp.up_proj.weight"].values[5] = NAN;
+  try {
+    load_block(config, source, 0);
+    FAIL() << "NaN was accepted";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("model.layers.0.mlp.up_proj.weight"));
+  }
+  source.tensors.erase("model.layers.1.input_layernorm.weight");
+  try {
+    load_block(config, source, 1);
+    FAIL() << "a missing norm was accepted";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("model.layers.1.input_layernorm.weight"));
+  }
+}
+
+}  // namespace
+}  // namespace tessera::forward

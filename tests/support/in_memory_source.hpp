@@ -1,0 +1,78 @@
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/random.hpp"
+#include "model/architecture.hpp"
+#include "model/tensor_source.hpp"
+
+namespace tessera::test {
+
+/// Tensors a test made itself. Users link tessera::model.
+class InMemorySource final : public model::TensorSource {
+ public:
+  struct Tensor {
+    std::vector<std::size_t> shape;
+    std::vector<float> values;
+  };
+  std::map<std::string, Tensor, std::less<>> tensors;
+
+  bool contains(std::string_view name) const override { return tensors.contains(name); }
+  model::TensorInfo info(std::string_view name) const override {
+    return {DType::f32, find(name).shape};
+  }
+  void read(std::string_view name, std::span<float> out) const override {
+    const auto& values = find(name).values;
+    require(values.size() == out.size(), "InMemorySource: the size asked for is another");
+    std::ranges::copy(values, out.begin());
+  }
+  std::string origin() const override { return "memory"; }
+
+ private:
+  const Tensor& find(std::string_view name) const {
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) throw InputError("memory: no tensor " + std::string(name));
+    return found->second;
+  }
+};
+
+/// Every tensor of @p config: matrices of size 1 / sqrt(in_features), norms around 1, biases around
+/// 0.3.
+inline InMemorySource random_weights(const model::ModelConfig& config, std::uint64_t seed) {
+  InMemorySource source;
+  for (const auto& [name, shape] : model::expected_tensors(config)) {
+    const CounterRandom random(seed, name, "random_weights");
+    InMemorySource::Tensor tensor{shape, {}};
+    const bool is_bias = name.ends_with(".bias");
+    const double mean = shape.size() == 1 && !is_bias ? 1 : 0;
+    const double size = shape.size() == 1 ? 0.3 : 1 / std::sqrt(static_cast<double>(shape.back()));
+    std::size_t count = 1;
+    for (const std::size_t extent : shape) count *= extent;
+    for (std::size_t i = 0; i < count; ++i) {
+      tensor.values.push_back(static_cast<float>(mean + size * random.normal(i)));
+    }
+    source.tensors[name] = std::move(tensor);
+  }
+  return source;
+}
+
+/// A Llama of few channels, to be varied: 2 blocks, 4 heads of 6 over 2 key-value heads.
+inline model::ModelConfig tiny_config() {
+  model::ModelConfig config;
+  config.architecture = "LlamaForCausalLM";
+  config.hidden_size = 20;
+  config.intermediate_size = 37;
+  config.num_blocks = 2;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_dim = 6;
+  config.vocab_size = 53;
+  config.max_positions = 4096;
+  return config;
+}
+
+}  // namespace tessera::test
