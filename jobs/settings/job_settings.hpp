@@ -48,7 +48,7 @@ struct QuantizeSettings {
   Method method = Method::vptq;
   std::vector<std::string> targets = {".*_proj"};  ///< patterns; see layer_choice.hpp
   std::vector<std::string> ignore = {"lm_head"};
-  double dampening_frac = 0.01;  ///< share of the Hessian's mean diagonal added to its diagonal
+  double dampening_frac = 0.05;  ///< share of the Hessian's mean diagonal added to its diagonal
   std::uint64_t seed = 0;
   solver::VptqSettings vptq;
   std::vector<LayerOverride> overrides;  ///< first match wins
