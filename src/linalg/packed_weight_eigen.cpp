@@ -21,7 +21,10 @@ PackedWeight::PackedWeight(MatrixView<const float> weight, Transposed transposed
     : out_features_(transposed == Transposed::no ? weight.rows : weight.cols),
       in_features_(transposed == Transposed::no ? weight.cols : weight.rows) {
   layout_ = std::make_unique<Layout>(Layout{Matrix<float>(out_features_, in_features_)});
-  if (transposed == Transposed::yes) return transpose(weight, layout_->weight);
+  if (transposed == Transposed::yes) {
+    transpose(weight, layout_->weight);
+    return;
+  }
   for (std::size_t i = 0; i < weight.rows; ++i) {
     std::copy(weight.row(i), weight.row(i) + weight.cols, layout_->weight.row(i));
   }

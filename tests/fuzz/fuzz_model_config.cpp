@@ -1,4 +1,5 @@
 // A config.json; sizes that are accepted can be computed with.
+#include <algorithm>
 #include <string>
 
 #include "core/error.hpp"
@@ -9,9 +10,10 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tessera;
   try {
-    const auto config =
+    auto config =
         model::parse_model_config(std::string(reinterpret_cast<const char*>(data), size), "input");
     require(config.head_dim % 2 == 0 && config.num_heads % config.num_kv_heads == 0, "heads fit");
+    config.num_blocks = std::min<std::size_t>(config.num_blocks, 2);  // all are alike
     for (const auto& tensor : model::expected_tensors(config)) {
       std::size_t count = 1;
       for (const std::size_t extent : tensor.shape) {
