@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -20,7 +21,7 @@ constexpr std::int64_t kMaxCentroids = 65536;  // indices and perm have 16 bits
 /// Reads the keys of one object; what it throws begins with where the object stands.
 class Keys {
  public:
-  Keys(const JsonValue& object, const std::string& origin) : object_(object), origin_(origin) {
+  Keys(const JsonValue& object, std::string origin) : object_(object), origin_(std::move(origin)) {
     if (!object.is_object()) fail("is no object");
   }
 
@@ -78,7 +79,7 @@ class Keys {
   }
 
   const JsonValue& object_;
-  const std::string& origin_;
+  std::string origin_;
 };
 
 std::uint64_t codebook_size(const Keys& keys, const char* key, std::int64_t value,
