@@ -63,8 +63,11 @@ model::TensorToWrite converted_tensor(const PackedModel& packed, const std::stri
   const StoredType type = packed.stored_type;
   return {name,
           {dtype_of(type), info.shape},
-          [&original, source, from = info.dtype, type](std::span<std::byte> out) {
-            convert(source, from, original.bytes(source), type, out);
+          [&original, source, info, type](std::span<std::byte> out) {
+            // A copy, not the memory map: pages of the map would stay resident, all tensors' in the end.
+            std::vector<std::byte> stored(info.count() * size_of(info.dtype));
+            original.read_bytes(source, stored);
+            convert(source, info.dtype, stored, type, out);
           }};
 }
 

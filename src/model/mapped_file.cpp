@@ -1,5 +1,6 @@
 #include "model/mapped_file.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -73,7 +74,13 @@ void MappedFile::will_read(std::span<const std::byte> range) const {
   advise(range, MADV_WILLNEED);
 }
 void MappedFile::release(std::span<const std::byte> range) const {
-  advise(range, MADV_DONTNEED);
+  if (range.empty()) return;
+  // A page fault maps a whole window around it (Linux: 64 KiB): what it mapped beside the range goes too.
+  constexpr std::size_t kWindow = std::size_t{64} << 10;
+  const auto before = static_cast<std::size_t>(range.data() - bytes_.data());
+  const std::size_t begin = before - std::min(before, kWindow);
+  const std::size_t end = std::min(before + range.size() + kWindow, bytes_.size());
+  advise(bytes_.subspan(begin, end - begin), MADV_DONTNEED);
 }
 
 }  // namespace tessera::model
