@@ -53,12 +53,14 @@ LaunchEnvironment read_launch_environment(const Lookup& lookup) {
   return {};
 }
 
+std::optional<std::string> environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
 LaunchEnvironment launch_environment() {
-  return read_launch_environment([](const std::string& name) -> std::optional<std::string> {
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr || *value == '\0') return std::nullopt;
-    return value;
-  });
+  return read_launch_environment(environment);
 }
 
 }  // namespace tessera::cluster

@@ -18,6 +18,9 @@ struct LaunchEnvironment {
 /// Value of an environment variable, nullopt when it is not set.
 using Lookup = std::function<std::optional<std::string>(const std::string& name)>;
 
+/// That of this process; a variable that is empty counts as not set.
+std::optional<std::string> environment(const std::string& name);
+
 /// Reads what launchers leave behind, the innermost first: an mpirun inside an srun step wins.
 ///   Open MPI   OMPI_COMM_WORLD_SIZE, OMPI_COMM_WORLD_RANK
 ///   MPICH, Intel MPI, srun --mpi=pmi2   PMI_SIZE, PMI_RANK
@@ -29,9 +32,5 @@ LaunchEnvironment read_launch_environment(const Lookup& lookup);
 
 /// The same for this process.
 LaunchEnvironment launch_environment();
-
-/// For builds without MPI: throws InputError when the process is one of several ranks, each of
-/// which would think it is alone and write over the others' files.
-void require_alone(const LaunchEnvironment& launched);
 
 }  // namespace tessera::cluster

@@ -41,6 +41,7 @@ function(tessera_check_headers name)
   if(sources)
     add_library(headers_${name} OBJECT ${sources})
     target_link_libraries(headers_${name} PRIVATE tessera_options ${ARGN})
+    target_compile_options(headers_${name} PRIVATE -O0 -g0)   # only whether they compile
   endif()
 endfunction()
 
@@ -50,6 +51,8 @@ function(tessera_add_test name)
   string(REPLACE "/" "_" target "test_${name}")
   add_executable(${target} ${T_SOURCES})
   target_link_libraries(${target} PRIVATE ${T_LINK} tessera::test_support GTest::gtest_main)
+  target_compile_options(${target} PRIVATE -O0)   # a test's own code need not be fast, only its building
+  target_precompile_headers(${target} REUSE_FROM tessera_test_headers)
   set_property(GLOBAL APPEND PROPERTY TESSERA_TEST_PROGRAMS ${target})
   add_test(NAME ${name} COMMAND ${target})
   if(NOT T_TIMEOUT)
@@ -62,4 +65,25 @@ function(tessera_add_test name)
     set(T_LABELS unit)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT} PROCESSORS ${T_PROCESSORS})
+endfunction()
+
+# tessera_add_mpi_test(folder/name SOURCES ... LINK ... RANKS 1 2 4): one program with a main of its own, run under
+# mpirun on each number of ranks.
+set(TESSERA_MPIEXEC_FLAGS --oversubscribe --allow-run-as-root CACHE STRING "Extra flags of mpirun in the tests")
+function(tessera_add_mpi_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 T "" "TIMEOUT" "SOURCES;LINK;RANKS")
+  string(REPLACE "/" "_" target "test_${name}")
+  add_executable(${target} ${T_SOURCES})
+  target_link_libraries(${target} PRIVATE ${T_LINK} tessera::test_support GTest::gtest)
+  target_compile_options(${target} PRIVATE -O0)   # a test's own code need not be fast, only its building
+  target_precompile_headers(${target} REUSE_FROM tessera_test_headers)
+  set_property(GLOBAL APPEND PROPERTY TESSERA_TEST_PROGRAMS ${target})
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  foreach(ranks IN LISTS T_RANKS)
+    add_test(NAME ${name}@${ranks}
+      COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} ${TESSERA_MPIEXEC_FLAGS} $<TARGET_FILE:${target}>)
+    set_tests_properties(${name}@${ranks} PROPERTIES LABELS mpi TIMEOUT ${T_TIMEOUT} PROCESSORS 2)
+  endforeach()
 endfunction()

@@ -1,10 +1,9 @@
-#include <map>
 #include <string>
 
 #include "core/atomic_file.hpp"
 #include "core/log.hpp"
+#include "jobs/hidden_states.hpp"
 #include "jobs/inspect.hpp"
-#include "jobs/journal.hpp"
 #include "jobs/run_report.hpp"
 #include "jobs/work_folder.hpp"
 
@@ -28,19 +27,16 @@ JsonValue layer_rows(const RunReport& report) {
 }
 
 /// Committed files with their sizes; what is gone has null.
-JsonValue file_rows(const WorkFolder& work, const Journal& journal) {
-  std::map<std::string, std::string> committed;  // a file made again stands in the journal twice
-  for (const JsonValue& line : journal.lines()) {
-    if (line.contains("commit")) committed[line.at("commit").text()] = line.at("sha256").text();
-  }
+JsonValue file_rows(const WorkFolder& work) {
   JsonValue rows = JsonValue::list();
-  for (const auto& [file, digest] : committed) {
+  for (const std::string& file : work.committed_below("")) {
     std::error_code error;
     const auto bytes = fs::file_size(work.path(file), error);
+    if (error && HiddenStates::is_file_name(file)) continue;  // dropped when the next block was done
     rows.append(JsonValue::object()
                     .set("file", file)
                     .set("bytes", error ? JsonValue() : JsonValue(bytes))
-                    .set("sha256", digest));
+                    .set("sha256", *work.digests_of(file).begin()));
   }
   return rows;
 }
@@ -50,7 +46,6 @@ JsonValue file_rows(const WorkFolder& work, const Journal& journal) {
 JsonValue inspect_work_folder(const fs::path& folder) {
   SilentLog log;
   const WorkFolder work(folder, log);
-  const Journal journal(folder / "journal.jsonl");
   JsonValue document = JsonValue::object();
   document.set("kind", "work folder").set("progress", work.how_far());
 
@@ -63,7 +58,7 @@ JsonValue inspect_work_folder(const fs::path& folder) {
     document.set("bits_per_weight", report.bits_per_weight);
     document.set("layers", layer_rows(report));
   }
-  return document.set("files", file_rows(work, journal));
+  return document.set("files", file_rows(work));
 }
 
 }  // namespace tessera::jobs

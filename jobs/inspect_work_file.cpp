@@ -1,7 +1,9 @@
 #include <string>
 
+#include "calibration/flat_statistics.hpp"
 #include "calibration/tokens.hpp"
 #include "core/error.hpp"
+#include "evaluation/perplexity.hpp"
 #include "jobs/inspect.hpp"
 #include "jobs/work_files.hpp"
 #include "store/archive.hpp"
@@ -21,18 +23,28 @@ void add_tokens(JsonValue& document, store::ArchiveReader& reader) {
 }
 
 void add_statistics(JsonValue& document, store::ArchiveReader& reader) {
-  JsonValue rows = JsonValue::list();
-  for (std::size_t role = 0; role < model::kNumInputRoles; ++role) {
-    const std::string name(model::name_of(static_cast<model::InputRole>(role)));
-    if (!reader.contains(name)) continue;
-    calibration::InputStatistics statistics(0);
-    reader(name, statistics);
-    rows.append(JsonValue::object()
-                    .set("input", name)
-                    .set("channels", statistics.num_channels())
-                    .set("tokens", statistics.hessian.num_tokens));
-  }
-  document.set("holds", "calibration statistics").set("inputs", std::move(rows));
+  calibration::StatisticsSlab slab;
+  archive(reader, slab);
+  document.set("holds", "calibration statistics")
+      .set("channels", slab.num_channels)
+      .set("first_number", slab.begin)
+      .set("numbers", slab.values.size())
+      .set("numbers_of_all_slabs", calibration::flat_size(slab.num_channels));
+}
+
+void add_hidden_states(JsonValue& document, store::ArchiveReader& reader) {
+  Matrix<float> hidden;
+  reader("hidden", hidden);
+  document.set("holds", "hidden states").set("tokens", hidden.rows()).set("channels", hidden.cols());
+}
+
+void add_score(JsonValue& document, store::ArchiveReader& reader) {
+  evaluation::Perplexity score;
+  archive(reader, score);
+  document.set("holds", "score")
+      .set("perplexity", score.perplexity)
+      .set("context_length", score.context_length)
+      .set("tokens", score.num_tokens);
 }
 
 void add_solved_layer(JsonValue& document, store::ArchiveReader& reader) {
@@ -77,6 +89,10 @@ JsonValue inspect_work_file(const fs::path& file) {
     add_tokens(document, reader);
   } else if (reader.contains("layer")) {
     add_solved_layer(document, reader);
+  } else if (reader.contains("perplexity")) {
+    add_score(document, reader);
+  } else if (reader.contains("hidden")) {
+    add_hidden_states(document, reader);
   } else {
     add_statistics(document, reader);
   }

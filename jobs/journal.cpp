@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/atomic_file.hpp"
+#include "core/digest.hpp"
 #include "core/error.hpp"
 
 namespace fs = std::filesystem;
@@ -29,6 +30,21 @@ class Descriptor {
  private:
   int fd_;
 };
+
+constexpr std::size_t kCheckDigits = 8;
+
+/// A line and, behind a blank, the first digits of its SHA-256: a flipped bit can leave good JSON
+/// that says something else.
+std::string with_check(const std::string& text) {
+  return text + ' ' + digest_of_text(text).substr(0, kCheckDigits);
+}
+
+std::string_view without_check(std::string_view line) {
+  if (line.size() <= kCheckDigits) throw InputError("cut short");
+  const std::string_view text = line.substr(0, line.size() - kCheckDigits - 1);
+  if (with_check(std::string(text)) != line) throw InputError("damaged");
+  return text;
+}
 
 void write_all(const Descriptor& out, std::string_view text, const fs::path& file) {
   while (!text.empty()) {
@@ -55,9 +71,11 @@ Journal::Journal(fs::path file) : file_(std::move(file)) {
     try {
       // A last line without its newline was being written when the machine stopped.
       if (end == std::string_view::npos) throw InputError("cut short");
-      JsonValue line = JsonValue::parse(text, file_.string());
-      if (!line.is_object()) throw InputError("no object");
-      lines_.push_back(std::move(line));
+      lines_.push_back(JsonValue::parse(without_check(text), file_.string()));
+      if (!lines_.back().is_object()) {
+        lines_.pop_back();
+        throw InputError("no object");
+      }
     } catch (const InputError&) {
       ++num_damaged_;
     }
@@ -66,7 +84,7 @@ Journal::Journal(fs::path file) : file_(std::move(file)) {
 
 void Journal::rewrite() {
   std::string content;
-  for (const JsonValue& line : lines_) content += line.to_text() + "\n";
+  for (const JsonValue& line : lines_) content += with_check(line.to_text()) + "\n";
   write_file_atomically(file_, content);
 }
 
@@ -74,7 +92,7 @@ void Journal::append(const JsonValue& line) {
   if (!is_mended_ && (num_damaged_ > 0 || !fs::exists(file_))) rewrite();
   is_mended_ = true;
   const Descriptor out(file_, O_WRONLY | O_APPEND);
-  write_all(out, line.to_text() + "\n", file_);
+  write_all(out, with_check(line.to_text()) + "\n", file_);
   if (::fdatasync(out.get()) != 0) {
     throw MachineError::from_errno("cannot flush " + file_.string());
   }

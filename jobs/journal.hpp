@@ -6,7 +6,8 @@
 
 namespace tessera::jobs {
 
-/// Append-only record of what a run has finished: one JSON object a line. A line is on the disk
+/// Append-only record of what a run has finished: one JSON object a line, and behind it the first 8
+/// digits of its SHA-256. A line is on the disk
 /// when append returns; a line that was cut short by a crash, or damaged, is left out when the
 /// journal is read again.
 class Journal {

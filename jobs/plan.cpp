@@ -6,12 +6,17 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include "calibration/flat_statistics.hpp"
 #include "core/error.hpp"
 #include "jobs/settings/layer_choice.hpp"
 #include "solver/vptq/column_layout.hpp"
 
 namespace tessera::jobs {
 namespace {
+
+/// Numbers of a slab at most: 128 MiB, so that the input of a 70B model's down projection (28,672
+/// channels, 3.3 GB) is cut into some 25 that many ranks can own.
+constexpr std::size_t kSlabNumbers = std::size_t{1} << 24;
 
 void require_overrides_used(const std::vector<LayerUnit>& units, const QuantizeSettings& settings) {
   for (const LayerOverride& entry : settings.overrides) {
@@ -119,8 +124,26 @@ std::vector<std::size_t> blocks_of(const std::vector<LayerUnit>& units) {
   return blocks;
 }
 
-std::string statistics_file(std::size_t block) {
-  return fmt::format("calibration/block-{:05}/statistics.h5", block);
+std::size_t channels_of(const model::ModelConfig& config, model::InputRole role) {
+  for (const auto& layer : model::linear_layers(config, 0)) {
+    if (layer.input() == role) return layer.in_features;
+  }
+  throw Bug("some layer reads every input");
+}
+
+std::vector<SlabFile> slab_files(const model::ModelConfig& config,
+                                 const std::vector<LayerUnit>& units, std::size_t block) {
+  std::vector<SlabFile> files;
+  for (const auto role : roles_of_block(units, block)) {
+    const std::size_t channels = channels_of(config, role);
+    const auto slabs = calibration::cut_into_slabs(channels, kSlabNumbers);
+    for (std::size_t i = 0; i < slabs.size(); ++i) {
+      files.push_back({role, channels, slabs[i],
+                       fmt::format("calibration/block-{:05}/statistics-{}-{:05}-of-{:05}.h5", block,
+                                   model::name_of(role), i, slabs.size())});
+    }
+  }
+  return files;
 }
 
 std::string solved_file(const model::LinearLayer& layer) {

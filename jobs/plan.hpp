@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/threads.hpp"
 #include "jobs/settings/job_settings.hpp"
 #include "model/architecture.hpp"
 #include "model/model_config.hpp"
@@ -41,9 +42,22 @@ std::vector<model::InputRole> roles_of_block(const std::vector<LayerUnit>& units
 /// The blocks that hold a unit, ascending.
 std::vector<std::size_t> blocks_of(const std::vector<LayerUnit>& units);
 
-/// Names in the work folder: "calibration/block-00004/statistics.h5",
-/// "solved/block-00004/mlp.down_proj.h5".
-std::string statistics_file(std::size_t block);
+/// Channels of what the layers of @p role read.
+std::size_t channels_of(const model::ModelConfig& config, model::InputRole role);
+
+/// One file of a block's complete sums: part of one input's flat row (flat_statistics.hpp).
+struct SlabFile {
+  model::InputRole role{};
+  std::size_t num_channels = 0;
+  Tile range;        ///< of the flat row
+  std::string file;  ///< "calibration/block-00004/statistics-mlp_input-00000-of-00001.h5"
+};
+
+/// The slabs of block @p block's statistics, by role and range: cut by size alone.
+std::vector<SlabFile> slab_files(const model::ModelConfig& config,
+                                 const std::vector<LayerUnit>& units, std::size_t block);
+
+/// "solved/block-00004/mlp.down_proj.h5"
 std::string solved_file(const model::LinearLayer& layer);
 
 }  // namespace tessera::jobs

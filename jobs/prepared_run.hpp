@@ -7,6 +7,7 @@
 
 #include "calibration/tokens.hpp"
 #include "jobs/fingerprint.hpp"
+#include "jobs/memory_plan.hpp"
 #include "jobs/plan.hpp"
 #include "jobs/settings/job_settings.hpp"
 #include "model/model_config.hpp"
@@ -21,6 +22,7 @@ struct PreparedRun {
   model::ModelConfig config;
   std::unique_ptr<model::SafetensorsFolder> weights;
   std::vector<LayerUnit> units;
+  MemoryPlan memory;
 
   calibration::TokenStream calibration_tokens;
   std::optional<calibration::TokenStream> evaluation_tokens;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <string>
 
+#include "jobs/attempt.hpp"
 #include "jobs/machine.hpp"
 #include "jobs/stages/assemble.hpp"
 #include "jobs/stages/calibrate.hpp"
@@ -16,9 +17,10 @@ namespace {
 
 /// Notes in the journal how long a stage took, when it has ended.
 template <class Stage>
-auto timed(WorkFolder& work, const std::string& name, Stage&& stage) {
+auto timed(RunContext& run, WorkFolder& work, const std::string& name, Stage&& stage) {
   const auto start = std::chrono::steady_clock::now();
   const auto note = [&] {
+    if (!run.comm.is_first()) return;
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     work.record_stage(name, taken.count(), peak_memory_bytes());
   };
@@ -35,17 +37,22 @@ auto timed(WorkFolder& work, const std::string& name, Stage&& stage) {
 }  // namespace
 
 RunReport run_quantize_job(const QuantizeJob& job, ExistingRun existing, RunContext& run) {
-  cluster::require_alone(run.launched);
-  WorkFolder work(job.runtime.work_dir, run.log);
+  WorkFolder work(job.runtime.work_dir, run.log, run.comm.rank());
+  PreparedRun prepared = open_inputs(run, job, work, existing);
+  Attempt attempt(run, job.runtime);
 
-  const auto prepared = timed(work, "prepare", [&] { return prepare(run, job, work, existing); });
-  if (auto stored = report_of_finished_run(prepared, work)) return *stored;
+  return attempt.guard([&] {
+    timed(run, work, "prepare", [&] { prepare(run, prepared, work, existing); });
+    if (auto stored = report_of_finished_run(prepared, work)) return *stored;
+    work.verify(run.comm);
 
-  timed(work, "calibrate", [&] { calibrate(run, prepared, work); });
-  timed(work, "solve", [&] { solve(run, prepared, work); });
-  const auto model = timed(work, "assemble", [&] { return assemble(run, prepared, work); });
-  const auto scores = timed(work, "evaluate", [&] { return evaluate(run, prepared, model, work); });
-  return publish(run, prepared, model, scores, work);
+    timed(run, work, "calibrate", [&] { calibrate(run, prepared, work); });
+    timed(run, work, "solve", [&] { solve(run, prepared, work); });
+    const auto model = timed(run, work, "assemble", [&] { return assemble(run, prepared, work); });
+    const auto scores =
+        timed(run, work, "evaluate", [&] { return evaluate(run, prepared, model, work); });
+    return publish(run, prepared, model, scores, work);
+  });
 }
 
 }  // namespace tessera::jobs

@@ -1,9 +1,11 @@
 #pragma once
 #include <filesystem>
 
-#include "cluster/launch_environment.hpp"
+#include "cluster/communicator.hpp"
 #include "core/log.hpp"
+#include "core/stop.hpp"
 #include "core/threads.hpp"
+#include "jobs/deadline.hpp"
 
 namespace tessera::jobs {
 
@@ -11,11 +13,13 @@ namespace tessera::jobs {
 /// tree this program was built from.
 std::filesystem::path helper_folder();
 
-/// What a run works with; handed down, never global.
+/// What a run works with on one rank; handed down, never global.
 struct RunContext {
   Threads& threads;
   Log& log;
-  cluster::LaunchEnvironment launched = cluster::launch_environment();
+  cluster::Communicator& comm;
+  StopFlag& stop;
+  Deadline deadline = {};
   std::filesystem::path helpers = helper_folder();
 };
 

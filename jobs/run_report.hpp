@@ -49,6 +49,7 @@ struct RunReport {
   std::string fingerprint;
   std::string version;  ///< of this program
   MachineReport machine;
+  std::size_t num_ranks = 1;  ///< of the last attempt
 
   std::vector<LayerReport> layers;  ///< by block, then q, k, v, o, gate, up, down
   std::vector<StageReport> stages;  ///< in the order of the story

@@ -10,16 +10,10 @@
 // (store/archive.hpp).
 namespace tessera::jobs {
 
-/// calibration/block-00004/statistics.h5: the complete sums of a block's inputs, one group a role.
-/// Reading fills the roles that are in the map, and only those: a solve needs one.
+/// The statistics of a block's inputs: a partial of one shard, or what is being put together.
 struct BlockStatistics {
   std::map<model::InputRole, calibration::InputStatistics> of_role;
 };
-
-template <class Archive>
-void archive(Archive& a, BlockStatistics& s) {
-  for (auto& [role, statistics] : s.of_role) a(std::string(model::name_of(role)), statistics);
-}
 
 /// solved/block-00004/mlp.down_proj.h5: a layer as it will be packed, and how it went.
 struct SolvedLayer {

@@ -7,26 +7,74 @@
 
 #include "core/digest.hpp"
 #include "core/error.hpp"
+#include "store/sealed_file.hpp"
 
 namespace fs = std::filesystem;
 
 namespace tessera::jobs {
+namespace {
 
-WorkFolder::WorkFolder(fs::path root, Log& log)
-    : root_(std::move(root)), log_(log), journal_(root_ / "journal.jsonl") {
-  std::size_t num_damaged = journal_.num_damaged_lines();
-  for (const JsonValue& line : journal_.lines()) {
-    try {
-      take(line);
-    } catch (const InputError&) {
-      ++num_damaged;  // JSON, but not what this program writes
+constexpr const char* kFirstJournal = "journal.jsonl";
+
+fs::path journal_of(const fs::path& root, std::size_t rank) {
+  return root / (rank == 0 ? kFirstJournal : fmt::format("journal-rank-{:05}.jsonl", rank));
+}
+
+/// The other ranks' journals, of this attempt and of earlier ones on more ranks.
+std::vector<fs::path> later_journals(const fs::path& root) {
+  std::vector<fs::path> files;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(root, none)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("journal-rank-") && name.ends_with(".jsonl")) {
+      files.push_back(entry.path());
     }
   }
-  if (!run_) forget_run();  // without the line that says whose they are, commits count for nothing
+  std::ranges::sort(files);
+  return files;
+}
+
+/// Activations are dropped as soon as the next block is committed: that one is gone is no damage.
+bool may_be_gone(const std::string& file) {
+  return file.find("/hidden-") != std::string::npos;
+}
+
+}  // namespace
+
+WorkFolder::WorkFolder(fs::path root, Log& log, std::size_t rank)
+    : root_(std::move(root)), log_(log), journal_(journal_of(root_, rank)) {
+  read_journals();
+}
+
+void WorkFolder::read_journals() {
+  std::size_t num_damaged = 0;
+  const auto read = [&](const Journal& journal) {
+    num_damaged += journal.num_damaged_lines();
+    for (const JsonValue& line : journal.lines()) {
+      try {
+        take(line);
+      } catch (const InputError&) {
+        ++num_damaged;  // JSON, but not what this program writes
+      }
+    }
+  };
+  read(Journal(journal_of(root_, 0)));
+  if (run_) {
+    for (const fs::path& file : later_journals(root_)) read(Journal(file));
+  } else {
+    forget_run();  // without the line that says whose they are, commits count for nothing
+  }
   if (num_damaged > 0) {
     log_.warning(fmt::format("{}: {} damaged lines are left out; what they stood for is made again",
                              journal_.file().string(), num_damaged));
   }
+}
+
+void WorkFolder::refresh() {
+  const auto verified = std::move(verified_);
+  forget_run();
+  read_journals();
+  verified_ = verified;
 }
 
 void WorkFolder::take(const JsonValue& line) {
@@ -38,27 +86,41 @@ void WorkFolder::take(const JsonValue& line) {
     size_ = {static_cast<std::size_t>(size.at("blocks").integer()),
              static_cast<std::size_t>(size.at("layers").integer())};
   } else if (line.contains("commit")) {
-    committed_[line.at("commit").text()] = line.at("sha256").text();
-    finished_.reset();  // something was made again after the end
+    committed_[line.at("commit").text()].insert(line.at("sha256").text());
   } else if (line.contains("stage")) {
     seconds_[line.at("stage").text()] += line.at("seconds").number();
     peak_memory_bytes_ = std::max(
         peak_memory_bytes_, static_cast<std::uint64_t>(line.at("peak_memory_bytes").integer()));
   } else if (line.contains("finished")) {
     finished_ = line.at("finished").text();
+    finished_commits_ = line.at("commits").text();
   }
 }
 
-std::size_t WorkFolder::count_committed(const std::string& prefix) const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      committed_, [&](const auto& entry) { return entry.first.starts_with(prefix); }));
+std::vector<std::string> WorkFolder::committed_below(const std::string& prefix) const {
+  std::vector<std::string> files;
+  for (const auto& [file, digests] : committed_) {
+    if (file.starts_with(prefix)) files.push_back(file);
+  }
+  return files;
+}
+
+std::size_t WorkFolder::num_calibrated() const {
+  std::set<std::string> blocks;
+  for (const std::string& file : committed_below("calibration/")) {
+    if (file.find("/statistics-") != std::string::npos) blocks.insert(file.substr(0, file.rfind('/')));
+  }
+  return blocks.size();
+}
+
+std::size_t WorkFolder::num_solved() const {
+  return committed_below("solved/").size();
 }
 
 std::string WorkFolder::how_far() const {
-  if (finished_) return "finished";
-  return fmt::format("calibrated {} of {} blocks, solved {} of {} layers",
-                     count_committed("calibration/"), size_.num_blocks, count_committed("solved/"),
-                     size_.num_layers);
+  if (finished_manifest()) return "finished";
+  return fmt::format("calibrated {} of {} blocks, solved {} of {} layers", num_calibrated(),
+                     size_.num_blocks, num_solved(), size_.num_layers);
 }
 
 void WorkFolder::require_usable(ExistingRun existing) const {
@@ -81,6 +143,7 @@ void WorkFolder::begin(const Fingerprint& fingerprint, const RunSize& size, Exis
         "name another runtime.work_dir.",
         root_.string(), how_far(), fmt::join(differences, "; ")));
   }
+  for (const fs::path& file : later_journals(root_)) fs::remove(file);  // of a run that is no more
   JsonValue line = JsonValue::object();
   line.set("run", fingerprint.to_json());
   line.set("size",
@@ -89,11 +152,13 @@ void WorkFolder::begin(const Fingerprint& fingerprint, const RunSize& size, Exis
   take(line);
 }
 
-// The journal goes first: without it nothing else in the folder counts. Tokens stay: they carry
-// their own digests.
+// The first journal goes first: without it nothing else in the folder counts. Tokens stay: they
+// carry their own digests.
 void WorkFolder::discard() {
-  for (const char* name : {"journal.jsonl", "job.yaml", "report.json", "report.html",
-                           "quant_log.csv", "calibration", "solved", "evaluation"}) {
+  fs::remove(root_ / kFirstJournal);
+  for (const fs::path& file : later_journals(root_)) fs::remove(file);
+  for (const char* name : {"job.yaml", "report.json", "report.html", "quant_log.csv", "calibration",
+                           "solved", "evaluation"}) {
     fs::remove_all(root_ / name);
   }
   journal_ = Journal(journal_.file());
@@ -107,31 +172,65 @@ void WorkFolder::forget_run() {
   seconds_.clear();
   peak_memory_bytes_ = 0;
   finished_.reset();
+  finished_commits_.reset();
 }
 
-std::optional<std::string> WorkFolder::digest_of(const std::string& file) const {
+std::set<std::string> WorkFolder::digests_of(const std::string& file) const {
   const auto found = committed_.find(file);
-  if (found == committed_.end()) return std::nullopt;
-  return found->second;
+  return found == committed_.end() ? std::set<std::string>() : found->second;
+}
+
+/// Whether the file has one of the digests it was committed with.
+bool WorkFolder::fits(const std::string& file) {
+  try {
+    return committed_.at(file).contains(store::require_sealed(path(file)));
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
+void WorkFolder::set_aside(const std::string& file) {
+  const bool is_there = fs::exists(path(file));
+  if (is_there) fs::rename(path(file), path(file + ".bad"));
+  if (is_there) {
+    log_.warning(
+        fmt::format("{} is not what was committed; it is set aside as {}.bad and made again",
+                    path(file).string(), path(file).filename().string()));
+  } else if (!may_be_gone(file)) {
+    log_.warning(fmt::format("{} is gone; it is made again", path(file).string()));
+  }
 }
 
 bool WorkFolder::is_committed(const std::string& file) {
   const auto found = committed_.find(file);
   if (found == committed_.end()) return false;
   if (verified_.contains(file)) return true;
-  const bool is_there = fs::exists(path(file));
-  if (is_there && digest_of_file(path(file)) == found->second) {
+  if (fits(file)) {
     verified_.insert(file);
     return true;
   }
-  if (is_there) fs::rename(path(file), path(file + ".bad"));
-  log_.warning(
-      is_there
-          ? fmt::format("{} is not what was committed; it is set aside as {}.bad and made again",
-                        path(file).string(), path(file).filename().string())
-          : fmt::format("{} is gone; it is made again", path(file).string()));
+  set_aside(file);
   committed_.erase(found);
   return false;
+}
+
+void WorkFolder::verify(cluster::Communicator& comm) {
+  std::string misfits;  // of this rank's share, separated by newlines
+  std::size_t index = 0;
+  for (const auto& [file, digests] : committed_) {
+    if (index++ % comm.size() != comm.rank() || verified_.contains(file)) continue;
+    if (fits(file)) continue;
+    set_aside(file);
+    misfits += file + '\n';
+  }
+  for (const std::string& of_rank : comm.all_gather(misfits)) {
+    for (std::size_t begin = 0; begin < of_rank.size();) {
+      const std::size_t end = of_rank.find('\n', begin);
+      committed_.erase(of_rank.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  for (const auto& [file, digests] : committed_) verified_.insert(file);
 }
 
 store::Identity WorkFolder::identity(const std::string& kind, const std::string& file) const {
@@ -146,9 +245,16 @@ void WorkFolder::journal_commit(const std::string& file, const std::string& dige
   verified_.insert(file);
 }
 
+void WorkFolder::drop(const std::string& file) {
+  std::error_code ignored;
+  fs::remove(path(file), ignored);
+  fs::remove(path(file).parent_path(), ignored);  // where nothing else is in it
+  verified_.erase(file);  // the journal has it still: it is committed should it be there again
+}
+
 void WorkFolder::record_stage(const std::string& stage, double seconds,
                               std::uint64_t peak_memory_bytes) {
-  if (finished_) return;  // looking at a finished run again is no part of it
+  if (finished_manifest()) return;  // looking at a finished run again is no part of it
   const auto line = JsonValue::object()
                         .set("stage", stage)
                         .set("seconds", seconds)
@@ -166,10 +272,28 @@ std::uint64_t WorkFolder::peak_memory_bytes() const {
   return peak_memory_bytes_;
 }
 
+/// Of what the output was made from: activations come and go.
+std::string WorkFolder::digest_of_commits() const {
+  Digest digest;
+  for (const auto& [file, digests] : committed_) {
+    if (may_be_gone(file)) continue;
+    digest.add_text(file);
+    for (const std::string& one : digests) digest.add_text(one);
+  }
+  return digest.hex();
+}
+
 void WorkFolder::record_finished(const std::string& manifest_digest) {
-  const auto line = JsonValue::object().set("finished", manifest_digest);
+  const auto line = JsonValue::object()
+                        .set("finished", manifest_digest)
+                        .set("commits", digest_of_commits());
   journal_.append(line);
   take(line);
+}
+
+std::optional<std::string> WorkFolder::finished_manifest() const {
+  if (!finished_ || finished_commits_ != digest_of_commits()) return std::nullopt;
+  return finished_;
 }
 
 }  // namespace tessera::jobs

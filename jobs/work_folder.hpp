@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "cluster/communicator.hpp"
 #include "core/log.hpp"
 #include "jobs/fingerprint.hpp"
 #include "jobs/journal.hpp"
@@ -29,12 +30,17 @@ struct RunSize {
 /// files that were written whole, renamed, and then journalled with their digest; never a maximum,
 /// never what a folder happens to hold.
 ///
-///     journal.jsonl   {"run": {...}, "size": {...}}  {"commit": FILE, "sha256": D}  {"stage": S,
-///     "seconds": T}  {"finished": D}
+/// Each rank writes a journal of its own (a shared file would need locks on every file system) and
+/// reads all of them. Their lines have no order among each other and need none: a file counts as
+/// committed when some line states the digest it has now.
+///
+///     journal.jsonl             rank 0: {"run": {...}, "size": {...}}  {"stage": S, "seconds": T}
+///                               {"finished": D, "commits": E}  and commits
+///     journal-rank-00003.jsonl  {"commit": FILE, "sha256": D}
 class WorkFolder {
  public:
-  /// Reads the journal; changes nothing on the disk.
-  WorkFolder(std::filesystem::path root, Log& log);
+  /// Reads the journals; changes nothing on the disk. Commits go to @p rank's journal.
+  WorkFolder(std::filesystem::path root, Log& log, std::size_t rank = 0);
 
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path path(const std::string& file) const { return root_ / file; }
@@ -44,15 +50,29 @@ class WorkFolder {
   void require_usable(ExistingRun existing) const;
   /// "calibrated 12 of 30 blocks, solved 4 of 210 layers"
   std::string how_far() const;
+  const RunSize& size() const { return size_; }
+  std::size_t num_calibrated() const;  ///< blocks
+  std::size_t num_solved() const;      ///< layers
 
   /// Starts a run of @p fingerprint or goes on with the one that is there. Throws InputError naming
-  /// every key that differs when that one is of another job.
+  /// every key that differs when that one is of another job. Called on rank 0; others refresh().
   void begin(const Fingerprint& fingerprint, const RunSize& size, ExistingRun existing);
 
-  /// True when @p file is journalled and still has the digest it was committed with. A file that
-  /// has not is set aside as FILE.bad, reported, and no longer committed: it will be made again.
+  /// Reads what the journals of all ranks say by now.
+  void refresh();
+
+  /// Compares every committed file with its digest, each rank its share, and tells the others:
+  /// afterwards all ranks agree on what is committed, and no file is read for that again. Files
+  /// that do not fit are set aside as FILE.bad and reported. Collective.
+  void verify(cluster::Communicator& comm);
+
+  /// True when some journal has @p file with the digest that the file has. A file that has another
+  /// is set aside as FILE.bad, reported, and no longer committed: it will be made again.
   bool is_committed(const std::string& file);
-  std::optional<std::string> digest_of(const std::string& file) const;
+  /// The digests of every commit of @p file; empty when it is not committed.
+  std::set<std::string> digests_of(const std::string& file) const;
+  /// Every committed file below @p prefix, sorted.
+  std::vector<std::string> committed_below(const std::string& prefix) const;
 
   /// Stores @p object as @p file, whole, and journals it.
   template <class T>
@@ -65,24 +85,31 @@ class WorkFolder {
   void load(const std::string& file, const std::string& kind, T& object) const {
     store::load(path(file), identity(kind, file), object);
   }
+  /// Removes a file that nobody needs any more; not an error when it is gone.
+  void drop(const std::string& file);
 
   /// Wall time of a stage that ended, and the largest resident set so far.
   void record_stage(const std::string& stage, double seconds, std::uint64_t peak_memory_bytes);
   double seconds_of(const std::string& stage) const;  ///< over all attempts
   std::uint64_t peak_memory_bytes() const;            ///< over all attempts
 
-  /// Says that the output with a manifest of this digest was published, and what was committed
-  /// last.
+  /// Says that the output with a manifest of this digest was published from what is committed now.
   void record_finished(const std::string& manifest_digest);
-  std::optional<std::string> finished_manifest() const { return finished_; }
+  /// Nothing when something was made again since.
+  std::optional<std::string> finished_manifest() const;
+
+  const std::string& run_id() const { return run_id_; }
 
  private:
   store::Identity identity(const std::string& kind, const std::string& file) const;
   void journal_commit(const std::string& file, const std::string& digest);
+  void read_journals();
   void take(const JsonValue& line);
   void discard();
   void forget_run();
-  std::size_t count_committed(const std::string& prefix) const;
+  std::string digest_of_commits() const;
+  bool fits(const std::string& file);
+  void set_aside(const std::string& file);
 
   std::filesystem::path root_;
   Log& log_;
@@ -90,11 +117,11 @@ class WorkFolder {
   std::optional<Fingerprint> run_;
   std::string run_id_;
   RunSize size_;
-  std::map<std::string, std::string> committed_;  // file -> digest
-  std::set<std::string> verified_;                // files whose digest was compared in this attempt
+  std::map<std::string, std::set<std::string>> committed_;  // file -> digests
+  std::set<std::string> verified_;  // files whose digest was compared in this attempt
   std::map<std::string, double> seconds_;
   std::uint64_t peak_memory_bytes_ = 0;
-  std::optional<std::string> finished_;
+  std::optional<std::string> finished_, finished_commits_;
 };
 
 }  // namespace tessera::jobs

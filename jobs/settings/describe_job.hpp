@@ -98,9 +98,16 @@ void describe(Fields& f, RuntimeSettings& s) {
   f("backend", s.backend, "where numbers are crunched");
   f("threads", s.threads, "0 for the cores this process may use", at_least(0), without_effect(),
     alias("num_threads"));
-  f("host_memory", s.host_memory, "main memory to use at most; 0 for no bound", in_bytes(),
+  f("host_memory", s.host_memory, "main memory that each process may use at most; 0 for no bound", in_bytes(),
     without_effect());
   f("scratch", s.scratch, "disk space in work_dir to use at most; 0 for no bound", in_bytes(),
+    without_effect());
+  f("walltime_seconds", s.walltime_seconds,
+    "how long the run may take: no block or layer is started that cannot end before, and the run "
+    "ends resumable; 0 for what Slurm says, if anything",
+    at_least(0), without_effect());
+  f("hung_after_seconds", s.hung_after_seconds,
+    "a process that gives no sign of life for so long ends the attempt, resumable", at_least(1),
     without_effect());
 }
 

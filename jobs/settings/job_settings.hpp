@@ -86,8 +86,10 @@ struct RuntimeSettings {
   Path work_dir;
   Backend backend = Backend::automatic;
   int threads = 0;                ///< 0: the cores this process may use
-  std::uint64_t host_memory = 0;  ///< bytes at most; 0: no bound
+  std::uint64_t host_memory = 0;  ///< bytes at most, each process; 0: no bound
   std::uint64_t scratch = 0;      ///< bytes at most in work_dir; 0: no bound
+  int walltime_seconds = 0;       ///< when the run must have ended; 0: not known
+  double hung_after_seconds = 120;  ///< a rank that gives no sign of life for so long is given up
   bool operator==(const RuntimeSettings&) const = default;
 };
 

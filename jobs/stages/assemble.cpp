@@ -1,7 +1,10 @@
 #include "jobs/stages/assemble.hpp"
 
+#include <sstream>
+
 #include <fmt/core.h>
 
+#include "cluster/agreement.hpp"
 #include "core/atomic_file.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
@@ -62,8 +65,9 @@ format::LoadLayer loader_of(const PreparedRun& prepared, const WorkFolder& work)
   };
 }
 
-void write_weights(const PreparedRun& prepared, const WorkFolder& work, const Path& folder,
-                   AssembledModel& assembled) {
+/// This rank's shards, whole; the digests of all of them on every rank.
+void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
+                   const Path& folder, AssembledModel& assembled) {
   const OutputSettings& output = prepared.job.output;
   const format::PackedModel packed{prepared.config,       *prepared.weights,
                                    assembled.sizes,       loader_of(prepared, work),
@@ -71,12 +75,35 @@ void write_weights(const PreparedRun& prepared, const WorkFolder& work, const Pa
                                    output.store_tied_head};
   const auto tensors = format::packed_model_tensors(packed);
   assembled.packed = format::packed_size(assembled.sizes, tensors);
-  for (const auto& name : model::write_safetensors(folder, tensors, output.max_shard_size)) {
-    const Path file = folder / name;
-    if (file.extension() != ".safetensors") continue;
-    assembled.weight_digests[name] = digest_of_file(file);
-    assembled.bytes_after += std::filesystem::file_size(file);
+  const model::ShardedFiles files = model::plan_files(tensors, output.max_shard_size);
+  std::string mine;  // "name digest bytes" lines
+  cluster::agree_on(run.comm, [&] {
+    for (std::size_t s = run.comm.rank(); s < files.names.size(); s += run.comm.size()) {
+      const Path file = folder / files.names[s];
+      model::write_safetensors_file(file, tensors, files.members[s]);
+      mine += fmt::format("{} {} {}\n", files.names[s], digest_of_file(file),
+                          std::filesystem::file_size(file));
+    }
+  });
+  for (const std::string& of_rank : run.comm.all_gather(mine)) {
+    std::istringstream lines(of_rank);
+    std::string name, digest;
+    std::uint64_t bytes = 0;
+    while (lines >> name >> digest >> bytes) {
+      assembled.weight_digests[name] = digest;
+      assembled.bytes_after += bytes;
+    }
   }
+  cluster::on_first_rank(run.comm, [&] { model::write_index(folder, tensors, files); });
+}
+
+void write_papers(const PreparedRun& prepared, const WorkFolder& work, const Path& folder,
+                  const AssembledModel& assembled) {
+  write_file_atomically(
+      folder / "config.json",
+      format::vptq_config_json(prepared.config, assembled.sizes, prepared.job.output.dtype));
+  format::copy_companion_files(prepared.job.model.path, folder);
+  write_file_atomically(work.path("quant_log.csv"), quant_log_csv(assembled.layers));
 }
 
 }  // namespace
@@ -86,15 +113,12 @@ AssembledModel assemble(RunContext& run, const PreparedRun& prepared, WorkFolder
   for (const auto& file : prepared.weights->files()) {
     assembled.bytes_before += std::filesystem::file_size(file.path());
   }
-  read_solved(prepared, work, assembled);
+  cluster::agree_on(run.comm, [&] { read_solved(prepared, work, assembled); });
 
-  const Path folder = make_partial_folder(prepared.job.output.dir);
-  write_weights(prepared, work, folder, assembled);
-  write_file_atomically(
-      folder / "config.json",
-      format::vptq_config_json(prepared.config, assembled.sizes, prepared.job.output.dtype));
-  format::copy_companion_files(prepared.job.model.path, folder);
-  write_file_atomically(work.path("quant_log.csv"), quant_log_csv(assembled.layers));
+  const Path folder = partial_folder(prepared.job.output.dir);
+  cluster::on_first_rank(run.comm, [&] { make_partial_folder(prepared.job.output.dir); });
+  write_weights(run, prepared, work, folder, assembled);
+  cluster::on_first_rank(run.comm, [&] { write_papers(prepared, work, folder, assembled); });
   run.log.info(fmt::format("packed {} layers at {:.4f} bits a weight: {} became {}",
                            assembled.layers.size(), assembled.packed.bits_per_weight(),
                            bytes_text(static_cast<double>(assembled.bytes_before)),

@@ -1,164 +1,157 @@
 #include "jobs/stages/calibrate.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <chrono>
+#include <optional>
 
 #include <fmt/core.h>
 
 #include "calibration/calibration_shards.hpp"
-#include "core/error.hpp"
-#include "forward/block.hpp"
-#include "forward/embedding.hpp"
-#include "jobs/work_files.hpp"
+#include "cluster/agreement.hpp"
+#include "jobs/block_sums.hpp"
+#include "jobs/hidden_states.hpp"
+#include "jobs/statistics_listener.hpp"
 
 namespace tessera::jobs {
 namespace {
 
-/// Tokens pushed through a block at a time. Part of the result: sums are added up batch by batch.
-constexpr std::size_t kBatchTokens = 4096;
-
-BlockStatistics empty_statistics(const model::ModelConfig& config,
-                                 const std::vector<model::InputRole>& roles) {
-  BlockStatistics statistics;
-  for (const auto role : roles) {
-    for (const auto& layer : model::linear_layers(config, 0)) {
-      if (layer.input() != role) continue;
-      statistics.of_role.insert_or_assign(role, calibration::InputStatistics(layer.in_features));
-    }
-  }
-  return statistics;
-}
-
-/// Adds what a batch's linear layers see to a partial.
-class StatisticsListener final : public forward::InputListener {
- public:
-  StatisticsListener(Threads& threads, BlockStatistics& partial, std::size_t block,
-                     std::size_t first_sample, std::size_t length)
-      : threads_(threads),
-        partial_(partial),
-        block_(block),
-        first_sample_(first_sample),
-        length_(length) {}
-
-  void on_input(model::InputRole role, MatrixView<const float> x) override {
-    const auto found = partial_.of_role.find(role);
-    if (found == partial_.of_role.end()) return;
-    try {
-      found->second.add(threads_, x);
-    } catch (const InputError&) {
-      throw_with_place(role, x);
-      throw;
-    }
-  }
-
- private:
-  void throw_with_place(model::InputRole role, MatrixView<const float> x) const {
-    for (std::size_t row = 0; row < x.rows; ++row) {
-      for (std::size_t channel = 0; channel < x.cols; ++channel) {
-        if (std::isfinite(x(row, channel))) continue;
-        throw InputError(fmt::format(
-            "the {} of block {} is {} at channel {} for token {} of calibration sample {} (a "
-            "healthy model has finite activations). Check the model's weights, or leave out the "
-            "sample.",
-            model::name_of(role), block_, x(row, channel), channel, row % length_,
-            first_sample_ + row / length_));
-      }
-    }
-  }
-
-  Threads& threads_;
-  BlockStatistics& partial_;
-  std::size_t block_;
-  std::size_t first_sample_;
-  std::size_t length_;
+/// The blocks to walk through: [begin, end).
+struct Walk {
+  std::size_t begin = 0, end = 0;
 };
 
-/// The hidden states of all samples, and the one way to move them through a block.
-class HiddenStates {
+class Calibration {
  public:
-  HiddenStates(RunContext& run, const PreparedRun& prepared)
+  Calibration(RunContext& run, const PreparedRun& prepared, WorkFolder& work)
       : run_(run),
-        length_(prepared.sample_length()),
-        num_samples_(prepared.num_samples()),
-        forward_(prepared.config, length_),
-        hidden_(num_samples_ * length_, prepared.config.hidden_size) {
-    const forward::EmbeddingAndHead ends(prepared.config, *prepared.weights);
-    for (std::size_t i = 0; i < num_samples_; ++i) {
-      ends.embed(calibration::sample(prepared.calibration_tokens, i, length_),
-                 hidden_.view().middle_rows(i * length_, length_));
-    }
-  }
+        prepared_(prepared),
+        work_(work),
+        shards_(calibration::cut_into_shards(
+            prepared.num_samples(),
+            static_cast<std::size_t>(prepared.job.calibration.num_shards))) {}
 
-  /// Moves the samples of @p shard through block @p block, adding to @p partial unless it is null.
-  void advance(Tile shard, const forward::BlockWeights& weights, std::size_t block,
-               BlockStatistics* partial) {
-    const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / length_);
-    for (std::size_t i = 0; i < num_tiles(shard.size(), per_batch); ++i) {
-      const Tile batch = tile_at(i, per_batch, shard.size());
-      const std::size_t first = shard.begin + batch.begin;
-      const forward::BatchShape shape{batch.size(), length_};
-      const auto rows = hidden_.view().middle_rows(first * length_, shape.num_tokens());
-      if (partial == nullptr) {
-        forward_.run(run_.threads, weights, shape, rows, nullptr);
-      } else {
-        StatisticsListener listener(run_.threads, *partial, block, first, length_);
-        forward_.run(run_.threads, weights, shape, rows, &listener);
-      }
+  void run() {
+    const Walk walk = find_walk();
+    if (walk.begin == walk.end) return;
+    say_start(walk);
+    HiddenStates hidden(run_, prepared_, work_, shards_, walk.begin,
+                        prepared_.memory.hidden_in_memory);
+    double longest_seconds = 0;
+    for (std::size_t block = walk.begin; block < walk.end; ++block) {
+      say(block, walk);
+      require_time(longest_seconds);
+      const auto start = std::chrono::steady_clock::now();
+      calibrate_block(hidden, block, block + 1 == walk.end);
+      const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+      longest_seconds = std::max(longest_seconds, taken.count());
     }
+    say(walk.end, walk);
+    say_reduction();
   }
 
  private:
+  bool has_statistics(std::size_t block) {
+    return std::ranges::all_of(slab_files(prepared_.config, prepared_.units, block),
+                               [&](const SlabFile& slab) { return work_.is_committed(slab.file); });
+  }
+  bool has_hidden(std::size_t block) {
+    for (std::size_t s = 0; s < shards_.size(); ++s) {
+      if (!work_.is_committed(HiddenStates::file(block, s, shards_.size()))) return false;
+    }
+    return true;
+  }
+
+  /// From the last block that left its hidden states, and before the first whose statistics are
+  /// missing, up to the last whose statistics are.
+  Walk find_walk() {
+    std::optional<std::size_t> first_missing;
+    Walk walk;
+    for (const std::size_t block : blocks_of(prepared_.units)) {
+      if (has_statistics(block)) continue;
+      if (!first_missing) first_missing = block;
+      walk.end = block + 1;
+    }
+    if (!first_missing) return {};
+    for (walk.begin = *first_missing; walk.begin > 0; --walk.begin) {
+      if (has_hidden(walk.begin - 1)) break;
+    }
+    return walk;
+  }
+
+  void calibrate_block(HiddenStates& hidden, std::size_t block, bool is_last) {
+    const auto weights = forward::load_block(prepared_.config, *prepared_.weights, block);
+    const bool is_wanted = !has_statistics(block);
+    std::optional<BlockSums> sums;
+    if (is_wanted) sums.emplace(run_, slab_files(prepared_.config, prepared_.units, block));
+    for (std::size_t first = 0; first < shards_.size(); first += run_.comm.size()) {
+      const std::size_t shard = first + run_.comm.rank();
+      const std::size_t in_round = std::min(run_.comm.size(), shards_.size() - first);
+      BlockStatistics partial;
+      if (shard < shards_.size()) {
+        if (is_wanted) {
+          partial = empty_statistics(prepared_.config, roles_of_block(prepared_.units, block));
+        }
+        hidden.advance(shard, weights, block, is_wanted ? &partial : nullptr);
+      }
+      if (is_wanted) note(sums->add_round(in_round, partial));
+    }
+    if (is_wanted) sums->commit(work_);
+    if (!is_last) hidden.commit(block);
+    run_.comm.barrier();  // the block is committed, on all ranks
+    if (block > 0) hidden.drop(block - 1);
+  }
+
+  void require_time(double seconds) {
+    const bool has_room = run_.deadline.has_room_for(seconds);
+    if (cluster::broadcast(run_.comm, has_room ? "go" : "stop") == "go") return;
+    throw Interrupted(run_.deadline.why_not("a block", seconds) +
+                      " (what was committed is kept). Go on with the same command and --resume.");
+  }
+
+  void note(const cluster::ReductionCost& cost) {
+    reduction_.bytes_sent += cost.bytes_sent;
+    reduction_.seconds += cost.seconds;
+    ++num_rounds_;
+  }
+
+  void say_start(const Walk& walk) const {
+    if (walk.begin > 0) run_.log.info(fmt::format("going on after block {}", walk.begin - 1));
+    if (run_.comm.size() <= shards_.size()) return;
+    run_.log.warning(fmt::format(
+        "{} of {} ranks have no calibration shard (calibration.num_shards is {}). More shards "
+        "would use them, and are another job: they change the order of summation.",
+        run_.comm.size() - shards_.size(), run_.comm.size(), shards_.size()));
+  }
+  void say(std::size_t block, const Walk& walk) const {
+    const auto done = static_cast<double>(block - walk.begin);
+    const auto total = static_cast<double>(walk.end - walk.begin);
+    run_.log.progress({"calibrate", "blocks", block, walk.end, done / total, ""});
+  }
+  void say_reduction() const {
+    if (run_.comm.size() == 1) return;
+    run_.log.info(fmt::format(
+        "reduction: this rank sent {:.1f} MB in {} rounds and spent {:.2f} s in them",
+        static_cast<double>(reduction_.bytes_sent) / 1e6, num_rounds_, reduction_.seconds));
+  }
+
   RunContext& run_;
-  std::size_t length_;
-  std::size_t num_samples_;
-  forward::BlockForward forward_;
-  Matrix<float> hidden_;
+  const PreparedRun& prepared_;
+  WorkFolder& work_;
+  std::vector<Tile> shards_;
+  cluster::ReductionCost reduction_;
+  std::size_t num_rounds_ = 0;
 };
-
-/// Blocks that must be walked through: up to the last whose statistics are wanted and not
-/// committed.
-std::size_t blocks_to_walk(const PreparedRun& prepared, WorkFolder& work) {
-  std::size_t walk = 0;
-  for (const std::size_t block : blocks_of(prepared.units)) {
-    if (!work.is_committed(statistics_file(block))) walk = block + 1;
-  }
-  return walk;
-}
-
-BlockStatistics calibrate_block(HiddenStates& hidden, const std::vector<Tile>& shards,
-                                const PreparedRun& prepared, const forward::BlockWeights& weights,
-                                std::size_t block) {
-  const auto roles = roles_of_block(prepared.units, block);
-  BlockStatistics sum = empty_statistics(prepared.config, roles);
-  for (const Tile shard : shards) {
-    BlockStatistics partial = empty_statistics(prepared.config, roles);
-    hidden.advance(shard, weights, block, &partial);
-    for (auto& [role, statistics] : sum.of_role) statistics.merge(partial.of_role.at(role));
-  }
-  return sum;
-}
 
 }  // namespace
 
 void calibrate(RunContext& run, const PreparedRun& prepared, WorkFolder& work) {
-  const std::size_t walk = blocks_to_walk(prepared, work);
-  if (walk == 0) return;
-  const auto shards = calibration::cut_into_shards(
-      prepared.num_samples(), static_cast<std::size_t>(prepared.job.calibration.num_shards));
-  HiddenStates hidden(run, prepared);
-  for (std::size_t block = 0; block < walk; ++block) {
-    const std::string file = statistics_file(block);
-    const double share = static_cast<double>(block) / static_cast<double>(walk);
-    run.log.progress({"calibrate", "blocks", block, walk, share, ""});
-    const auto weights = forward::load_block(prepared.config, *prepared.weights, block);
-    const bool is_wanted = !roles_of_block(prepared.units, block).empty();
-    if (is_wanted && !work.is_committed(file)) {
-      work.commit(file, "statistics", calibrate_block(hidden, shards, prepared, weights, block));
-    } else {
-      for (const Tile shard : shards) hidden.advance(shard, weights, block, nullptr);
-    }
+  Calibration(run, prepared, work).run();
+  run.comm.barrier();
+  work.refresh();
+  if (!run.comm.is_first()) return;
+  for (const std::string& file : work.committed_below("calibration/")) {
+    if (HiddenStates::is_file_name(file)) work.drop(file);  // left by an attempt that was killed
   }
-  run.log.progress({"calibrate", "blocks", walk, walk, 1.0, ""});
 }
 
 }  // namespace tessera::jobs

@@ -6,16 +6,19 @@
 namespace tessera::jobs {
 
 /// Pushes the calibration samples through the original model, block by block, and commits the
-/// statistics of each block's linear inputs (calibration/block-00004/statistics.h5).
+/// statistics of each block's linear inputs (calibration/block-00004/statistics-mlp_input-...h5).
 ///
-/// Each calibration shard gives a partial, in batches of a fixed number of tokens; partials are
-/// added to the block's sum in the order of the shards. That order is the promise: it does not
-/// depend on threads or ranks. One block's weights, one partial and one sum are in memory, and the
-/// hidden states of all samples (num_samples * sample_length * hidden_size floats), changed in
-/// place. Blocks that are committed already only pass the hidden states on: the same bits as if
-/// they had been calibrated in this attempt.
+/// Calibration shard s is computed by rank s mod R in round s div R, in batches of a fixed number of
+/// tokens; after each round the owner of each slab of a sum adds the round's partials in rank order.
+/// Rounds follow each other, so the order of addition is that of the shards for every R. A rank
+/// holds one block's weights, one partial, its slabs of the sums and, where host_memory allows, the
+/// hidden states of its shards.
 ///
-/// Throws InputError naming tensor or layer, block and sample for NaN or infinity.
+/// A block is committed when all its slabs and the hidden states after it are; the next attempt goes
+/// on after the last such block. Lost work is never above one block.
+///
+/// Throws InputError naming tensor or layer, block and sample for NaN or infinity; Interrupted
+/// before a block that the walltime has no room for. Collective.
 void calibrate(RunContext& run, const PreparedRun& prepared, WorkFolder& work);
 
 }  // namespace tessera::jobs

@@ -1,14 +1,43 @@
 #include "jobs/stages/evaluate.hpp"
 
-#include <fmt/core.h>
+#include <cstring>
 
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "cluster/agreement.hpp"
 #include "core/digest.hpp"
+#include "core/error.hpp"
 #include "format/vptq_format.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/stages/read_back.hpp"
 
 namespace tessera::jobs {
 namespace {
+
+/// A rank's losses as text that another rank reads back to the same bits.
+std::string to_text(std::span<const double> losses) {
+  std::string text(losses.size_bytes(), '\0');
+  if (!losses.empty()) std::memcpy(text.data(), losses.data(), losses.size_bytes());
+  return text;
+}
+
+/// Every window's loss, by window, on every rank.
+std::vector<double> losses_of_all_ranks(RunContext& run, std::size_t num_windows,
+                                        std::size_t context_length,
+                                        std::span<const double> mine) {
+  const auto all = run.comm.all_gather(to_text(mine));
+  std::vector<double> losses(num_windows);
+  for (std::size_t r = 0; r < all.size(); ++r) {
+    const auto windows =
+        evaluation::windows_of_rank(num_windows, context_length, r, run.comm.size());
+    require(all[r].size() == windows.size() * sizeof(double), "a loss for each window of a rank");
+    for (std::size_t i = 0; i < windows.size(); ++i) {
+      std::memcpy(&losses[windows[i]], all[r].data() + i * sizeof(double), sizeof(double));
+    }
+  }
+  return losses;
+}
 
 evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
                              const model::TensorSource& weights, const std::string& file,
@@ -19,13 +48,32 @@ evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkF
     return result;
   }
   const auto& settings = prepared.job.evaluation;
-  result = evaluation::perplexity(run.threads, run.log, prepared.config, weights,
-                                  prepared.evaluation_tokens->tokens,
-                                  {static_cast<std::size_t>(settings.context_length),
-                                   static_cast<std::size_t>(settings.windows)},
-                                  label);
-  work.commit(file, "score", result);
+  const auto length = static_cast<std::size_t>(settings.context_length);
+  const auto& tokens = prepared.evaluation_tokens->tokens;
+  const std::size_t num_windows = evaluation::count_windows(
+      tokens.size(), {length, static_cast<std::size_t>(settings.windows)});
+  const auto windows =
+      evaluation::windows_of_rank(num_windows, length, run.comm.rank(), run.comm.size());
+  const auto mine =
+      evaluation::window_losses(run.threads, run.log, prepared.config, weights, tokens, length,
+                                windows, label, prepared.memory.max_hidden_bytes);
+  result = evaluation::perplexity_of(losses_of_all_ranks(run, num_windows, length, mine), length);
+  cluster::on_first_rank(run.comm, [&] { work.commit(file, "score", result); });
   return result;
+}
+
+/// Each rank reads its share of the layers back.
+std::vector<std::string> damage_on_any_rank(RunContext& run, const PreparedRun& prepared,
+                                            const model::TensorSource& packed,
+                                            const WorkFolder& work) {
+  const auto found = cluster::on_all_ranks(run.comm, [&] {
+    return find_damage(prepared, packed, work, run.comm.rank(), run.comm.size());
+  });
+  std::vector<std::string> damage;
+  for (const std::string& of_rank : run.comm.all_gather(fmt::format("{}", fmt::join(found, "\n")))) {
+    if (!of_rank.empty()) damage.push_back(of_rank);
+  }
+  return damage;
 }
 
 /// Scores belong to the very bytes that were scored.
@@ -42,7 +90,7 @@ Scores evaluate(RunContext& run, const PreparedRun& prepared, const AssembledMod
                 WorkFolder& work) {
   const format::VptqFolder packed(partial_folder(prepared.job.output.dir));
   Scores scores;
-  scores.damage = find_damage(prepared, packed, work);
+  scores.damage = damage_on_any_rank(run, prepared, packed, work);
   if (!scores.damage.empty() || !prepared.evaluation_tokens) return scores;
   scores.original =
       score(run, prepared, work, *prepared.weights, "evaluation/original.h5", "original");

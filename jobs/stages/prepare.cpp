@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "cluster/agreement.hpp"
 #include "core/atomic_file.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
@@ -35,13 +36,15 @@ void check_format(Log& log, const PreparedRun& prepared) {
   }
 }
 
-PreparedRun open_model(const QuantizeJob& job) {
+PreparedRun open_model(RunContext& run, const QuantizeJob& job) {
   PreparedRun prepared;
   prepared.job = job;
   prepared.config = model::read_model_config(job.model.path);
   prepared.weights = std::make_unique<model::SafetensorsFolder>(job.model.path);
   model::check_tensors(*prepared.weights, prepared.config);  // from the headers alone
   prepared.units = plan_units(prepared.config, job.quantize);
+  prepared.memory = plan_memory(job, prepared.config, prepared.units, run.comm.size(),
+                                run.threads.count());
   return prepared;
 }
 
@@ -62,14 +65,20 @@ void get_tokens(RunContext& run, const WorkFolder& work, PreparedRun& prepared) 
                             {static_cast<std::size_t>(job.evaluation.context_length), 0});
 }
 
+/// Each rank reads its share of the files.
 std::map<std::string, std::string> digest_inputs(RunContext& run, const PreparedRun& prepared) {
   std::vector<Path> files = {prepared.job.model.path / "config.json"};
   for (const auto& file : prepared.weights->files()) files.push_back(file.path());
   std::vector<std::string> digests(files.size());
-  run.threads.for_each(files.size(), [&](std::size_t i) { digests[i] = digest_of_file(files[i]); });
+  cluster::agree_on(run.comm, [&] {
+    run.threads.for_each(files.size(), [&](std::size_t i) {
+      if (i % run.comm.size() == run.comm.rank()) digests[i] = digest_of_file(files[i]);
+    });
+  });
   std::map<std::string, std::string> digest_of;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    digest_of[files[i].filename().string()] = digests[i];
+    const std::string found = run.comm.all_gather(digests[i])[i % run.comm.size()];
+    digest_of[files[i].filename().string()] = found;
   }
   return digest_of;
 }
@@ -117,22 +126,39 @@ void say_what_is_done(Log& log, const PreparedRun& prepared, const WorkFolder& w
                        work.how_far()));
 }
 
+void begin(RunContext& run, WorkFolder& work, const PreparedRun& prepared, ExistingRun existing) {
+  cluster::on_first_rank(run.comm, [&] {
+    work.begin(prepared.fingerprint, {blocks_of(prepared.units).size(), prepared.units.size()},
+               existing);
+    write_file_atomically(work.path("job.yaml"), job_text(prepared.job));
+  });
+  if (!run.comm.is_first()) work.refresh();
+}
+
 }  // namespace
 
-PreparedRun prepare(RunContext& run, const QuantizeJob& job, WorkFolder& work,
-                    ExistingRun existing) {
-  work.require_usable(existing);
-  require_replaceable(job.output.dir);
-  PreparedRun prepared = open_model(job);
-  check_format(run.log, prepared);
-  get_tokens(run, work, prepared);
+PreparedRun open_inputs(RunContext& run, const QuantizeJob& job, const WorkFolder& work,
+                        ExistingRun existing) {
+  return cluster::on_all_ranks(run.comm, [&] {
+    work.require_usable(existing);
+    require_replaceable(job.output.dir);
+    PreparedRun opened = open_model(run, job);
+    check_format(run.log, opened);
+    return opened;
+  });
+}
+
+void prepare(RunContext& run, PreparedRun& prepared, WorkFolder& work, ExistingRun existing) {
+  work.refresh();  // as it is now that nobody else writes to it
+  // One rank tokenizes into the cache, the others find it there.
+  cluster::on_first_rank(run.comm, [&] { get_tokens(run, work, prepared); });
+  cluster::agree_on(run.comm, [&] {
+    if (!run.comm.is_first()) get_tokens(run, work, prepared);
+  });
   prepared.input_digests = digest_inputs(run, prepared);
   prepared.fingerprint = fingerprint_of(prepared);
-  work.begin(prepared.fingerprint, {blocks_of(prepared.units).size(), prepared.units.size()},
-             existing);
-  write_file_atomically(work.path("job.yaml"), job_text(job));
+  begin(run, work, prepared, existing);
   say_what_is_done(run.log, prepared, work);
-  return prepared;
 }
 
 }  // namespace tessera::jobs

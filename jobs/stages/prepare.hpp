@@ -5,11 +5,14 @@
 
 namespace tessera::jobs {
 
-/// Opens the model, checks it against the job, gets the tokens, fingerprints everything, and starts
-/// or resumes the run in
-/// @p work. Nothing is written before the model, the settings and the folders have been found good;
-/// then only below the work folder. Throws InputError for the user's mistakes, with numbers.
-PreparedRun prepare(RunContext& run, const QuantizeJob& job, WorkFolder& work,
-                    ExistingRun existing);
+/// Opens the model, checks it against the job, the output format and the memory that is allowed, from
+/// headers alone. Writes nothing. Throws InputError for the user's mistakes, with numbers, on all
+/// ranks. Collective.
+PreparedRun open_inputs(RunContext& run, const QuantizeJob& job, const WorkFolder& work,
+                        ExistingRun existing);
+
+/// Gets the tokens, fingerprints everything, and starts or resumes the run in @p work. Writes below
+/// the work folder only. Collective.
+void prepare(RunContext& run, PreparedRun& prepared, WorkFolder& work, ExistingRun existing);
 
 }  // namespace tessera::jobs

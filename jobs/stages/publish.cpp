@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include "cluster/agreement.hpp"
 #include "core/atomic_file.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
@@ -33,6 +34,7 @@ RunReport make_report(const RunContext& run, const PreparedRun& prepared,
   report.fingerprint = prepared.fingerprint.id();
   report.version = TESSERA_VERSION;
   report.machine = describe_machine(run.threads.count());
+  report.num_ranks = run.comm.size();
   report.layers = assembled.layers;
   for (const char* stage : kStages) report.stages.push_back({stage, work.seconds_of(stage)});
   report.num_samples = prepared.num_samples();
@@ -78,8 +80,11 @@ std::vector<std::string> gate_problems(const Scores& scores,
   return problems;
 }
 
-RunReport publish(RunContext& run, const PreparedRun& prepared, const AssembledModel& assembled,
-                  const Scores& scores, WorkFolder& work) {
+namespace {
+
+RunReport publish_as_first(RunContext& run, const PreparedRun& prepared,
+                           const AssembledModel& assembled, const Scores& scores,
+                           WorkFolder& work) {
   const RunReport report = make_report(run, prepared, assembled, scores, work);
   if (!report.is_published()) {
     run.log.warning(fmt::format("not published: {}. What was made stays in {}.",
@@ -96,6 +101,18 @@ RunReport publish(RunContext& run, const PreparedRun& prepared, const AssembledM
   work.record_finished(digest_of_file(output / format::kManifestName));
   run.log.info("published " + output.string());
   return report;
+}
+
+}  // namespace
+
+RunReport publish(RunContext& run, const PreparedRun& prepared, const AssembledModel& assembled,
+                  const Scores& scores, WorkFolder& work) {
+  std::string text;
+  cluster::on_first_rank(run.comm, [&] {
+    text = to_json(publish_as_first(run, prepared, assembled, scores, work)).to_text();
+  });
+  const std::string origin = "the first rank's report";
+  return report_from_json(JsonValue::parse(cluster::broadcast(run.comm, text), origin), origin);
 }
 
 std::optional<RunReport> report_of_finished_run(const PreparedRun& prepared,

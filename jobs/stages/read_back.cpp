@@ -59,19 +59,22 @@ void read_plain(const model::NamedShape& tensor, const model::TensorSource& pack
 }  // namespace
 
 std::vector<std::string> find_damage(const PreparedRun& prepared, const model::TensorSource& packed,
-                                     const WorkFolder& work) {
+                                     const WorkFolder& work, std::size_t rank,
+                                     std::size_t num_ranks) {
   std::vector<std::string> damage;
   std::set<std::string> solved;
   for (const LayerUnit& unit : prepared.units) solved.insert(unit.layer.name + ".weight");
+  std::size_t index = 0;
   for (const auto& tensor : model::expected_tensors(prepared.config)) {
-    if (solved.contains(tensor.name)) continue;
+    if (solved.contains(tensor.name) || index++ % num_ranks != rank) continue;
     try {
       read_plain(tensor, packed);
     } catch (const InputError& error) {
       damage.push_back(error.what());
     }
   }
-  for (const LayerUnit& unit : prepared.units) {
+  for (std::size_t i = rank; i < prepared.units.size(); i += num_ranks) {
+    const LayerUnit& unit = prepared.units[i];
     try {
       compare_layer(unit, packed, work, damage);
     } catch (const InputError& error) {

@@ -10,6 +10,7 @@
 
 #include "calibration/hessian.hpp"
 #include "core/error.hpp"
+#include "jobs/block_sums.hpp"
 #include "jobs/work_files.hpp"
 #include "solver/vptq/vptq_solver.hpp"
 
@@ -20,17 +21,16 @@ namespace {
 /// one.
 class LastHessian {
  public:
-  explicit LastHessian(const WorkFolder& work) : work_(work) {}
+  LastHessian(const PreparedRun& prepared, const WorkFolder& work)
+      : prepared_(prepared), work_(work) {}
 
   MatrixView<const double> of(const model::LinearLayer& layer) {
     const auto wanted = std::pair(layer.block, layer.input());
     if (held_ != wanted) {
       held_.reset();
       hessian_ = {};
-      BlockStatistics statistics;
-      statistics.of_role.emplace(layer.input(), calibration::InputStatistics());
-      work_.load(statistics_file(layer.block), "statistics", statistics);
-      hessian_ = calibration::hessian_of(std::move(statistics.of_role.begin()->second.hessian));
+      const auto slabs = slab_files(prepared_.config, prepared_.units, layer.block);
+      hessian_ = calibration::hessian_of(load_statistics(work_, slabs, layer.input()).hessian);
       held_ = wanted;
     }
     require(hessian_.rows() == layer.in_features, "a layer's Hessian is as large as its input");
@@ -38,12 +38,14 @@ class LastHessian {
   }
 
  private:
+  const PreparedRun& prepared_;
   const WorkFolder& work_;
   std::optional<std::pair<std::size_t, model::InputRole>> held_;
   Matrix<double> hessian_;
 };
 
-/// Share of the stage's cost that is done; units differ by orders of magnitude.
+/// Share of the stage's cost that is done; units differ by orders of magnitude. Counts every unit
+/// of the run, whichever rank solves it.
 class CostMeter {
  public:
   explicit CostMeter(const std::vector<LayerUnit>& units) : total_units_(units.size()) {
@@ -93,29 +95,77 @@ void say(Log& log, const LayerUnit& unit, const SolvedLayer& solved) {
   }
 }
 
+/// Solves units as this rank draws them. Units never talk: a rank that is slow or late draws fewer.
+class UnitSolver {
+ public:
+  UnitSolver(RunContext& run, const PreparedRun& prepared, WorkFolder& work)
+      : run_(run), prepared_(prepared), work_(work), meter_(prepared.units) {
+    for (const std::size_t i : biggest_first(prepared.units)) {
+      const LayerUnit& unit = prepared.units[i];
+      if (work.is_committed(solved_file(unit.layer))) {
+        meter_.add(unit);
+      } else {
+        left_.push_back(&unit);
+      }
+    }
+  }
+
+  void run() {
+    run_.comm.reset_tickets();
+    run_.log.progress(meter_.progress(""));
+    LastHessian hessians(prepared_, work_);
+    std::size_t next = 0;  // units below it were drawn by some rank
+    for (;;) {
+      const std::size_t ticket = run_.comm.draw_ticket();
+      if (ticket >= left_.size()) break;
+      for (; next < ticket; ++next) meter_.add(*left_[next]);
+      const LayerUnit& unit = *left_[ticket];
+      if (!run_.deadline.has_room_for(rate_ * solve_cost(unit))) {
+        stopped_at_ = run_.deadline.why_not(unit.layer.name, rate_ * solve_cost(unit));
+        break;
+      }
+      solve_and_commit(unit, hessians);
+      meter_.add(unit);
+      next = ticket + 1;
+      run_.log.progress(meter_.progress(detail_));
+    }
+    agree_on_end();
+  }
+
+ private:
+  void solve_and_commit(const LayerUnit& unit, LastHessian& hessians) {
+    run_.comm.progress();
+    const SolvedLayer solved = solve_unit(run_.threads, prepared_, unit, hessians);
+    work_.commit(solved_file(unit.layer), "solved", solved);
+    rate_ = std::max(rate_, solved.seconds / solve_cost(unit));
+    say(run_.log, unit, solved);
+    detail_ = fmt::format("block {} {} error {:.4f}", unit.layer.block, unit.layer.module,
+                          solved.report.proxy_error);
+  }
+
+  /// A rank whose time is up leaves its unit to nobody: the run ends resumable.
+  void agree_on_end() const {
+    for (const std::string& why : run_.comm.all_gather(stopped_at_)) {
+      if (why.empty()) continue;
+      throw Interrupted(why + " (what was committed is kept). Go on with the same command and "
+                              "--resume.");
+    }
+  }
+
+  RunContext& run_;
+  const PreparedRun& prepared_;
+  WorkFolder& work_;
+  CostMeter meter_;
+  std::vector<const LayerUnit*> left_;
+  double rate_ = 0;  ///< seconds for a unit of cost, the slowest so far
+  std::string stopped_at_, detail_;
+};
+
 }  // namespace
 
 void solve(RunContext& run, const PreparedRun& prepared, WorkFolder& work) {
-  CostMeter meter(prepared.units);
-  std::vector<const LayerUnit*> left;
-  for (const std::size_t i : biggest_first(prepared.units)) {
-    const LayerUnit& unit = prepared.units[i];
-    if (work.is_committed(solved_file(unit.layer))) {
-      meter.add(unit);
-    } else {
-      left.push_back(&unit);
-    }
-  }
-  run.log.progress(meter.progress(""));
-  LastHessian hessians(work);
-  for (const LayerUnit* unit : left) {
-    const SolvedLayer solved = solve_unit(run.threads, prepared, *unit, hessians);
-    work.commit(solved_file(unit->layer), "solved", solved);
-    meter.add(*unit);
-    say(run.log, *unit, solved);
-    run.log.progress(meter.progress(fmt::format("block {} {} error {:.4f}", unit->layer.block,
-                                                unit->layer.module, solved.report.proxy_error)));
-  }
+  UnitSolver(run, prepared, work).run();
+  work.refresh();
 }
 
 }  // namespace tessera::jobs

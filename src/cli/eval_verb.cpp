@@ -4,6 +4,7 @@
 
 #include "cli/terminal_log.hpp"
 #include "cli/verbs.hpp"
+#include "cluster/self_communicator.hpp"
 #include "core/error.hpp"
 #include "core/human_text.hpp"
 #include "core/threads.hpp"
@@ -49,7 +50,9 @@ int eval_verb(const Arguments& words) {
 
   TerminalLog log(stderr, {arguments.verbose, stderr_is_terminal()});
   Threads threads(arguments.threads);
-  jobs::RunContext context{threads, log};
+  StopFlag stop;
+  cluster::SelfCommunicator alone;
+  jobs::RunContext context{threads, log, alone, stop};
   jobs::EvalRequest request;
   request.model = arguments.model;
   request.texts.assign(arguments.texts.begin(), arguments.texts.end());

@@ -2,12 +2,15 @@
 #include <array>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
 
 #include <fmt/format.h>
 
 #include "cli/verbs.hpp"
+#include "cluster/launch_environment.hpp"
 #include "core/error.hpp"
+#include "core/stop.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -71,19 +74,41 @@ int report_bug(const std::exception& error) {
   return kFailed;
 }
 
+/// One of several ranks speaks for all: they agree before they fail.
+bool speaks() {
+  static const bool is_first = [] {
+    try {
+      return cluster::launch_environment().rank == 0;
+    } catch (const InputError&) {
+      return true;
+    }
+  }();
+  return is_first;
+}
+
+void say(const std::string& text) {
+  if (speaks()) fmt::print(stderr, "tessera: {}\n", text);
+}
+
 int guarded(const Arguments& words) {
   try {
     return dispatch(words);
+  } catch (const Interrupted& error) {
+    say(error.what());
+    return error.exit_code();
   } catch (const InputError& error) {
-    fmt::print(stderr, "tessera: {}\n", error.what());
+    say(error.what());
     return kBadInput;
   } catch (const Error& error) {
-    fmt::print(stderr, "tessera: {}\n", error.what());
+    say(error.what());
+    return kFailed;
+  } catch (const std::filesystem::filesystem_error& error) {
+    say(fmt::format("{} (the file system refused). Mend that; --resume goes on from what was "
+                    "committed.", error.what()));
     return kFailed;
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr,
-               "tessera: out of memory. Close other programs or use fewer and shorter "
-               "calibration samples a shard (calibration.num_shards)\n");
+    say("out of memory. Set runtime.host_memory to what a process may use, close other programs, "
+        "or cut the calibration into more shards (calibration.num_shards)");
     return kFailed;
   } catch (const std::exception& error) {
     return report_bug(error);

@@ -1,12 +1,17 @@
 #include <cstdio>
+#include <memory>
+#include <thread>
 
 #include <fmt/format.h>
 
 #include "cli/run_summary.hpp"
+#include "cli/signals.hpp"
 #include "cli/terminal_log.hpp"
 #include "cli/verbs.hpp"
+#include "cluster/agreement.hpp"
 #include "core/error.hpp"
 #include "core/threads.hpp"
+#include "jobs/attempt.hpp"
 #include "jobs/jsonl_log.hpp"
 #include "jobs/quantize_job.hpp"
 #include "jobs/run_report.hpp"
@@ -50,29 +55,76 @@ JsonValue document_of(const jobs::RunReport& report) {
   return document;
 }
 
+/// Says nothing on ranks other than the first: people read one terminal.
+class QuietButFirst {
+ public:
+  QuietButFirst(bool is_first, bool is_verbose) {
+    if (is_first) {
+      log_ = std::make_unique<TerminalLog>(
+          stderr, TerminalLog::Options{is_verbose, stderr_is_terminal()});
+    } else {
+      log_ = std::make_unique<SilentLog>();
+    }
+  }
+  Log& get() { return *log_; }
+
+ private:
+  std::unique_ptr<Log> log_;
+};
+
+std::size_t threads_of_rank(cluster::Communicator& comm, const jobs::RuntimeSettings& settings) {
+  const auto topology = cluster::find_topology(comm);
+  if (settings.threads > 0) return static_cast<std::size_t>(settings.threads);
+  return cluster::threads_for_rank(Threads::cores_available(), std::thread::hardware_concurrency(),
+                                   topology.local_size);
+}
+
+int run_on_rank(const RunArguments& arguments, cluster::Communicator& comm, StopFlag& stop) {
+  QuietButFirst terminal(comm.is_first(), arguments.verbose);
+  const auto file = cluster::on_all_ranks(
+      comm, [&] { return jobs::read_job(arguments.job, arguments.set); });
+  const auto& settings = file.job.runtime;
+  jobs::JsonlLog events(settings.work_dir / fmt::format("logs/rank-{:05}.jsonl", comm.rank()),
+                        settings.work_dir / "journal.jsonl");
+  jobs::TeeLog log(terminal.get(), events);
+  for (const std::string& note : file.notes) log.info(note);
+
+  Threads threads(threads_of_rank(comm, settings));
+  threads.poll_with([&] {
+    stop.check();
+    comm.progress();
+  });
+  jobs::RunContext context{threads, log, comm, stop,
+                           jobs::Deadline::find(settings.walltime_seconds, cluster::environment)};
+  try {
+    const auto report = jobs::run_quantize_job(file.job, arguments.existing(), context);
+    if (comm.is_first()) {
+      fmt::print(stderr, "\n{}", run_summary(report));
+      if (arguments.json) fmt::print("{}\n", document_of(report).to_text(2));
+    }
+    events.end(jobs::exit_code(report));
+    return jobs::exit_code(report);
+  } catch (const std::exception& error) {
+    events.error(error.what());
+    events.end(jobs::exit_code_of(error));
+    throw;
+  }
+}
+
 }  // namespace
 
 int run_verb(const Arguments& words) {
   RunArguments arguments;
   if (!parse(words, arguments)) return kDone;
-
-  TerminalLog terminal(stderr, {arguments.verbose, stderr_is_terminal()});
-  const jobs::JobFile file = jobs::read_job(arguments.job, arguments.set);
-  const auto& work = file.job.runtime.work_dir;
-  jobs::JsonlLog events(work / "logs/rank-00000.jsonl", work / "journal.jsonl");
-  jobs::TeeLog log(terminal, events);
-  for (const std::string& note : file.notes) log.info(note);
-
-  Threads threads(static_cast<std::size_t>(file.job.runtime.threads));
-  jobs::RunContext context{threads, log};
+  static StopFlag stop;
+  stop_on_signals(stop);
+  const auto comm = cluster::connect(cluster::launch_environment(), stop);
   try {
-    const auto report = jobs::run_quantize_job(file.job, arguments.existing(), context);
-    fmt::print(stderr, "\n{}", run_summary(report));
-    if (arguments.json) fmt::print("{}\n", document_of(report).to_text(2));
-    events.end(jobs::exit_code(report));
-    return jobs::exit_code(report);
-  } catch (const std::exception& error) {
-    events.error(error.what());
+    return run_on_rank(arguments, *comm, stop);
+  } catch (...) {
+    // Together, so that a launcher sees one exit code and not the signals it ends stragglers with.
+    constexpr double kGraceSeconds = 10;
+    comm->leave_together(kGraceSeconds);
     throw;
   }
 }

@@ -26,14 +26,18 @@ struct Threads::Team {
   bool stop = false;
   bool running = false;
 
+  std::function<void()> poll;  // for the calling thread only
   const std::function<void(std::size_t)>* task = nullptr;
   std::size_t num_tasks = 0;
   std::atomic<std::size_t> next{0};
   std::exception_ptr failure;
 
-  void draw_tasks() {
+  void draw_tasks(bool is_caller) {
     try {
-      for (std::size_t i = next++; i < num_tasks; i = next++) (*task)(i);
+      for (std::size_t i = next++; i < num_tasks; i = next++) {
+        if (is_caller && poll) poll();
+        (*task)(i);
+      }
     } catch (...) {
       next = num_tasks;  // the others stop after the task they are in
       const std::lock_guard lock(mutex);
@@ -51,7 +55,7 @@ struct Threads::Team {
         if (stop) return;
         seen = generation;
       }
-      draw_tasks();
+      draw_tasks(false);
       const std::lock_guard lock(mutex);
       if (--num_busy == 0) finished.notify_one();
     }
@@ -84,6 +88,8 @@ Threads::~Threads() {
 
 std::size_t Threads::count() const { return team_->workers.size() + 1; }
 
+void Threads::poll_with(std::function<void()> poll) { team_->poll = std::move(poll); }
+
 void Threads::for_each(std::size_t num_tasks, const std::function<void(std::size_t)>& task) {
   if (num_tasks == 0) return;
   Team& team = *team_;
@@ -99,7 +105,7 @@ void Threads::for_each(std::size_t num_tasks, const std::function<void(std::size
     ++team.generation;
   }
   team.wake.notify_all();
-  team.draw_tasks();
+  team.draw_tasks(true);
   std::unique_lock lock(team.mutex);
   team.finished.wait(lock, [&] { return team.num_busy == 0; });
   team.running = false;

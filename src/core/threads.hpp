@@ -20,6 +20,10 @@ class Threads {
 
   std::size_t count() const;
 
+  /// Calls @p poll on the calling thread before each of its tasks. What it throws ends the for_each
+  /// as a task's exception does: so a run can be interrupted within a tile of work.
+  void poll_with(std::function<void()> poll);
+
   /// Calls task(0) ... task(num_tasks - 1), each once, in any order, and returns when all are done.
   /// The first exception of a task is rethrown here after the others have stopped. Not reentrant: a task calls
   /// sequential code only.

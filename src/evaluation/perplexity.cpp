@@ -21,23 +21,28 @@ constexpr std::size_t kBatchTokens = 4096;
 /// The stage's progress events: every block costs the same, the head as much as its size says.
 class Steps {
  public:
-  Steps(Log& log, const model::ModelConfig& config, std::string label)
-      : log_(log), label_(std::move(label)), num_blocks_(config.num_blocks) {
+  Steps(Log& log, const model::ModelConfig& config, std::string label, std::size_t num_walks)
+      : log_(log),
+        label_(std::move(label)),
+        num_blocks_(config.num_blocks),
+        num_walks_(std::max<std::size_t>(1, num_walks)) {
     const double block =
         static_cast<double>(config.hidden_size * (2 * config.q_size() + 2 * config.kv_size() +
                                                   3 * config.intermediate_size));
     const double head = static_cast<double>(config.hidden_size * config.vocab_size);
     cost_of_block_ = block / (block * static_cast<double>(num_blocks_) + head);
   }
-  void done(std::size_t blocks) const {
-    const double cost = std::min(1.0, cost_of_block_ * static_cast<double>(blocks));
-    log_.progress({"evaluate", "blocks", blocks, num_blocks_, cost, label_});
+  void done(std::size_t walk, std::size_t blocks) const {
+    const double of_walk = std::min(1.0, cost_of_block_ * static_cast<double>(blocks));
+    const double cost = (static_cast<double>(walk) + of_walk) / static_cast<double>(num_walks_);
+    log_.progress({"evaluate", "blocks", walk * num_blocks_ + blocks, num_walks_ * num_blocks_,
+                   cost, label_});
   }
 
  private:
   Log& log_;
   std::string label_;
-  std::size_t num_blocks_;
+  std::size_t num_blocks_, num_walks_;
   double cost_of_block_;
 };
 
@@ -53,19 +58,30 @@ void run_block(Threads& threads, const forward::BlockForward& forward,
   }
 }
 
-/// Sum over all windows, one window after another, of the loss of tokens 1 ... L - 1.
-double sum_of_losses(Threads& threads, const forward::EmbeddingAndHead& head,
-                     std::span<const std::uint32_t> tokens, std::size_t length,
-                     MatrixView<const float> hidden) {
-  double sum = 0;
+/// Adds the losses of a batch of windows whose hidden states have passed all blocks.
+void add_losses(Threads& threads, const forward::EmbeddingAndHead& head,
+                std::span<const std::uint32_t> tokens, std::size_t length,
+                MatrixView<const float> hidden, std::vector<double>& losses) {
   for (std::size_t first = 0; first < hidden.rows; first += length) {
-    const auto losses = head.negative_log_likelihood(threads, hidden.middle_rows(first, length - 1),
-                                                     tokens.subspan(first + 1, length - 1));
+    const auto of_tokens = head.negative_log_likelihood(
+        threads, hidden.middle_rows(first, length - 1), tokens.subspan(first + 1, length - 1));
     double of_window = 0;
-    for (const double loss : losses) of_window += loss;
-    sum += of_window;
+    for (const double loss : of_tokens) of_window += loss;
+    losses.push_back(of_window);
   }
-  return sum;
+}
+
+std::size_t windows_per_batch(std::size_t length) {
+  return std::max<std::size_t>(1, kBatchTokens / length);
+}
+
+/// Windows that are walked through the blocks together: whole batches of them.
+std::size_t windows_per_walk(std::size_t num_windows, std::size_t length, std::size_t hidden_size,
+                             std::uint64_t max_hidden_bytes) {
+  const std::size_t per_batch = windows_per_batch(length);
+  const std::uint64_t batch_bytes = per_batch * length * hidden_size * sizeof(float);
+  if (max_hidden_bytes == 0) return std::max<std::size_t>(1, num_windows);
+  return per_batch * static_cast<std::size_t>(std::max<std::uint64_t>(1, max_hidden_bytes / batch_bytes));
 }
 
 }  // namespace
@@ -93,32 +109,69 @@ std::size_t count_windows(std::size_t num_tokens, const PerplexitySettings& sett
   return settings.max_windows == 0 ? whole : std::min(whole, settings.max_windows);
 }
 
+std::vector<std::size_t> windows_of_rank(std::size_t num_windows, std::size_t context_length,
+                                         std::size_t rank, std::size_t num_ranks) {
+  const std::size_t per_batch = windows_per_batch(context_length);
+  std::vector<std::size_t> windows;
+  for (std::size_t b = rank; b < num_tiles(num_windows, per_batch); b += num_ranks) {
+    const Tile batch = tile_at(b, per_batch, num_windows);
+    for (std::size_t w = batch.begin; w < batch.end; ++w) windows.push_back(w);
+  }
+  return windows;
+}
+
+std::vector<double> window_losses(Threads& threads, Log& log, const model::ModelConfig& config,
+                                  const model::TensorSource& weights,
+                                  std::span<const std::uint32_t> tokens,
+                                  std::size_t context_length, std::span<const std::size_t> windows,
+                                  const std::string& label, std::uint64_t max_hidden_bytes) {
+  const std::size_t per_walk =
+      windows_per_walk(windows.size(), context_length, config.hidden_size, max_hidden_bytes);
+  const std::size_t num_walks = num_tiles(windows.size(), per_walk);
+  const forward::EmbeddingAndHead ends(config, weights);
+  const forward::BlockForward forward(config, context_length);
+  Steps steps(log, config, label, num_walks);
+  std::vector<double> losses;
+  for (std::size_t walk = 0; walk < num_walks; ++walk) {
+    const Tile part = tile_at(walk, per_walk, windows.size());
+    std::vector<std::uint32_t> scored;
+    for (const std::size_t w : windows.subspan(part.begin, part.size())) {
+      const auto window = tokens.subspan(w * context_length, context_length);
+      scored.insert(scored.end(), window.begin(), window.end());
+    }
+    Matrix<float> hidden(scored.size(), config.hidden_size);
+    ends.embed(scored, hidden);
+    for (std::size_t b = 0; b < config.num_blocks; ++b) {
+      steps.done(walk, b);
+      run_block(threads, forward, forward::load_block(config, weights, b), context_length, hidden);
+    }
+    steps.done(walk, config.num_blocks);
+    add_losses(threads, ends, scored, context_length, hidden, losses);
+  }
+  return losses;
+}
+
+Perplexity perplexity_of(std::span<const double> losses, std::size_t context_length) {
+  require(!losses.empty(), "there are windows to score");
+  double sum = 0;
+  for (const double loss : losses) sum += loss;
+  Perplexity result;
+  result.num_windows = losses.size();
+  result.context_length = context_length;
+  result.num_tokens = losses.size() * (context_length - 1);
+  result.mean_nll = sum / static_cast<double>(result.num_tokens);
+  result.perplexity = std::exp(result.mean_nll);
+  return result;
+}
+
 Perplexity perplexity(Threads& threads, Log& log, const model::ModelConfig& config,
                       const model::TensorSource& weights, std::span<const std::uint32_t> tokens,
                       const PerplexitySettings& settings, const std::string& label) {
   const std::size_t num_windows = count_windows(tokens.size(), settings);
-  const std::size_t length = settings.context_length;
-  const auto scored = tokens.first(num_windows * length);
-  const Steps steps(log, config, label);
-
-  const forward::EmbeddingAndHead ends(config, weights);
-  Matrix<float> hidden(scored.size(), config.hidden_size);
-  ends.embed(scored, hidden);
-  const forward::BlockForward forward(config, length);
-  steps.done(0);
-  for (std::size_t b = 0; b < config.num_blocks; ++b) {
-    run_block(threads, forward, forward::load_block(config, weights, b), length, hidden);
-    steps.done(b + 1);
-  }
-
-  Perplexity result;
-  result.num_windows = num_windows;
-  result.context_length = length;
-  result.num_tokens = num_windows * (length - 1);
-  result.mean_nll =
-      sum_of_losses(threads, ends, scored, length, hidden) / static_cast<double>(result.num_tokens);
-  result.perplexity = std::exp(result.mean_nll);
-  return result;
+  const auto windows = windows_of_rank(num_windows, settings.context_length, 0, 1);
+  return perplexity_of(window_losses(threads, log, config, weights, tokens,
+                                     settings.context_length, windows, label),
+                       settings.context_length);
 }
 
 }  // namespace tessera::evaluation

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/log.hpp"
 #include "core/threads.hpp"
@@ -42,13 +43,30 @@ void archive(Archive& a, Perplexity& p) {
 /// shorter than one window, or a window too short to predict anything.
 std::size_t count_windows(std::size_t num_tokens, const PerplexitySettings& settings);
 
-/// Perplexity over windows of the token stream that do not overlap, no BOS added, the mean over the
-/// L - 1 predicted tokens of each. Runs block by block over all windows (one block's weights in
-/// memory; hidden states of all windows kept: num_windows * context_length * hidden_size floats),
-/// sums in window order.
-///
-/// A mean that is not finite is returned as it is: the model's failure, not the caller's.
+/// The windows that share @p rank of @p num_ranks scores, ascending. Windows go through the model in
+/// batches of a fixed number of tokens; whole batches are dealt out in turn, so that every window is
+/// computed in the same company for every number of ranks.
+std::vector<std::size_t> windows_of_rank(std::size_t num_windows, std::size_t context_length,
+                                         std::size_t rank, std::size_t num_ranks);
+
+/// The loss of each of @p windows, in nats: the sum over its tokens 1 ... L - 1, no BOS added. Runs
+/// block by block over all of them (one block's weights in memory; hidden states of the windows at
+/// hand kept: windows * context_length * hidden_size floats).
+/// @param max_hidden_bytes where hidden states would take more, windows are scored in several walks
+/// through the blocks; 0 for no bound
 /// @param label what is scored, for the log: "original"
+std::vector<double> window_losses(Threads& threads, Log& log, const model::ModelConfig& config,
+                                  const model::TensorSource& weights,
+                                  std::span<const std::uint32_t> tokens,
+                                  std::size_t context_length, std::span<const std::size_t> windows,
+                                  const std::string& label, std::uint64_t max_hidden_bytes = 0);
+
+/// Perplexity of a text whose windows have these losses: summed in window order. A mean that is not
+/// finite is returned as it is: the model's failure, not the caller's.
+Perplexity perplexity_of(std::span<const double> losses, std::size_t context_length);
+
+/// All of it in one process: perplexity over windows of the token stream that do not overlap, the
+/// mean over the L - 1 predicted tokens of each.
 Perplexity perplexity(Threads& threads, Log& log, const model::ModelConfig& config,
                       const model::TensorSource& weights, std::span<const std::uint32_t> tokens,
                       const PerplexitySettings& settings, const std::string& label);

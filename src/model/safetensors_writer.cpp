@@ -92,29 +92,31 @@ void write_safetensors_file(const std::filesystem::path& file,
   });
 }
 
-std::vector<std::string> write_safetensors(const std::filesystem::path& folder,
-                                           const std::vector<TensorToWrite>& tensors,
-                                           std::size_t max_shard_bytes) {
-  require(!tensors.empty(), "there are tensors to write");
-  const auto shards = plan_shards(tensors, max_shard_bytes);
-  std::vector<std::string> files;
+bool write_index(const std::filesystem::path& folder, const std::vector<TensorToWrite>& tensors,
+                 const ShardedFiles& files) {
   ShardIndex index;
   std::size_t total_bytes = 0;
-  for (std::size_t s = 0; s < shards.size(); ++s) {
-    files.push_back(shard_file_name(s, shards.size()));
-    for (const std::size_t i : shards[s]) {
-      require(index.emplace(tensors[i].name, files.back()).second,
+  for (std::size_t s = 0; s < files.names.size(); ++s) {
+    for (const std::size_t i : files.members[s]) {
+      require(index.emplace(tensors[i].name, files.names[s]).second,
               "tensors to be written have names of their own");
       total_bytes += tensors[i].bytes();
     }
   }
-  for (std::size_t s = 0; s < shards.size(); ++s) {
-    write_safetensors_file(folder / files[s], tensors, shards[s]);
+  if (files.names.size() == 1) return false;
+  write_file_atomically(folder / kIndexFileName, safetensors_index_json(index, total_bytes));
+  return true;
+}
+
+std::vector<std::string> write_safetensors(const std::filesystem::path& folder,
+                                           const std::vector<TensorToWrite>& tensors,
+                                           std::size_t max_shard_bytes) {
+  const ShardedFiles plan = plan_files(tensors, max_shard_bytes);
+  for (std::size_t s = 0; s < plan.names.size(); ++s) {
+    write_safetensors_file(folder / plan.names[s], tensors, plan.members[s]);
   }
-  if (shards.size() > 1) {
-    files.emplace_back(kIndexFileName);
-    write_file_atomically(folder / kIndexFileName, safetensors_index_json(index, total_bytes));
-  }
+  std::vector<std::string> files = plan.names;
+  if (write_index(folder, tensors, plan)) files.emplace_back(kIndexFileName);
   return files;
 }
 

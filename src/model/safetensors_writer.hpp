@@ -20,19 +20,27 @@ struct TensorToWrite {
   std::size_t bytes() const { return info.count() * size_of(info.dtype); }
 };
 
-/// Writes tensors as safetensors files of at most @p max_shard_bytes of tensor data each, as
-/// transformers counts (a larger tensor gets a shard of its own): model.safetensors when all fit
-/// one file, else model-00001-of-0000N.safetensors and, last, model.safetensors.index.json. One
-/// tensor is in memory at a time, filled in the given order. Returns the file names written. Files
-/// appear atomically.
+/// Which tensors go to which file.
+struct ShardedFiles {
+  std::vector<std::string> names;                  ///< "model-00001-of-00003.safetensors"
+  std::vector<std::vector<std::size_t>> members;   ///< of each: indices into the tensors
+};
+
+/// Deals tensors out to files of at most @p max_shard_bytes of tensor data each, in the given order,
+/// as transformers counts (a larger tensor gets a file of its own): model.safetensors when all fit
+/// one file, else model-00001-of-0000N.safetensors. Pure, so that ranks can share files out.
 /// @pre tensors is not empty; names differ from each other and from "__metadata__"
+ShardedFiles plan_files(const std::vector<TensorToWrite>& tensors, std::size_t max_shard_bytes);
+
+/// Writes all files of the plan and, last and where there are several, the index. Returns the file
+/// names written. Files appear atomically; one tensor is in memory at a time.
 std::vector<std::string> write_safetensors(const std::filesystem::path& folder,
                                            const std::vector<TensorToWrite>& tensors,
                                            std::size_t max_shard_bytes);
 
-/// Which tensors go to which shard, in the given order; pure, so that ranks can share shards out.
-std::vector<std::vector<std::size_t>> plan_shards(const std::vector<TensorToWrite>& tensors,
-                                                  std::size_t max_shard_bytes);
+/// Writes model.safetensors.index.json where @p files are several; returns whether it did.
+bool write_index(const std::filesystem::path& folder, const std::vector<TensorToWrite>& tensors,
+                 const ShardedFiles& files);
 
 /// One file of those, holding tensors[i] for i in @p members. Header keys are sorted; the header is
 /// padded with spaces to a multiple of 8 bytes and the data sorted by size of element, largest

@@ -1,21 +1,26 @@
+#include "core/error.hpp"
+#include "model/safetensors_index.hpp"
 #include "model/safetensors_writer.hpp"
 
 namespace tessera::model {
 
-std::vector<std::vector<std::size_t>> plan_shards(const std::vector<TensorToWrite>& tensors,
-                                                  std::size_t max_shard_bytes) {
-  std::vector<std::vector<std::size_t>> shards;
+ShardedFiles plan_files(const std::vector<TensorToWrite>& tensors, std::size_t max_shard_bytes) {
+  require(!tensors.empty(), "there are tensors to write");
+  ShardedFiles files;
   std::size_t filled = 0;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const std::size_t bytes = tensors[i].bytes();
-    if (shards.empty() || filled + bytes > max_shard_bytes) {
-      shards.emplace_back();
+    if (files.members.empty() || filled + bytes > max_shard_bytes) {
+      files.members.emplace_back();
       filled = 0;
     }
-    shards.back().push_back(i);
+    files.members.back().push_back(i);
     filled += bytes;
   }
-  return shards;
+  for (std::size_t s = 0; s < files.members.size(); ++s) {
+    files.names.push_back(shard_file_name(s, files.members.size()));
+  }
+  return files;
 }
 
 }  // namespace tessera::model

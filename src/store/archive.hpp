@@ -17,8 +17,8 @@
 //
 // A file is HDF5 behind a seal (sealed_file.hpp). Every field is a dataset, arrays with a
 // Fletcher-32 checksum; a described struct is a group; the identity stands in the root's
-// attributes. No compression, no time stamps: the same content gives the same bytes. HDF5 is used
-// by one thread at a time.
+// attributes. No compression, no time stamps: the same content gives the same bytes. One file is
+// open at a time in a process: a second thread waits.
 namespace tessera::store {
 
 /// What a work file is ("kind"), the version of its layout ("version"), and what it belongs to
@@ -46,7 +46,8 @@ class ArchiveWriter {
   void begin_group(const std::string& name);
   void end_group();
 
-  /// Ends and seals the file; returns its SHA-256. Without it the file is no work file.
+  /// Ends and seals the file; returns the SHA-256 that stands for it (sealed_file.hpp). Without it
+  /// the file is no work file.
   std::string close();
 
  private:
@@ -99,7 +100,8 @@ class ArchiveReader {
 void require_identity(const std::filesystem::path& file, const Identity& found,
                       const Identity& wanted);
 
-/// Writes @p object atomically under @p file with its identity; returns the file's SHA-256.
+/// Writes @p object atomically under @p file with its identity; returns the SHA-256 that stands for
+/// it (sealed_file.hpp).
 template <class T>
 std::string save(const std::filesystem::path& file, const Identity& identity, const T& object);
 

@@ -9,11 +9,13 @@
 
 #include "core/error.hpp"
 #include "store/archive.hpp"
+#include "store/hdf5_support.hpp"
 
 namespace tessera::store {
 
 /// The open file behind a reader, and the checks that come before anything of it is believed.
 struct ArchiveReader::File {
+  std::unique_lock<std::recursive_mutex> lock = lock_hdf5();  ///< until the file is closed
   std::filesystem::path path;
   std::uint64_t bytes = 0;
   H5::H5File file;

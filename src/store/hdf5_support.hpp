@@ -1,4 +1,5 @@
 #pragma once
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,12 @@ inline constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
 
 /// The little-endian type of the file, which is also the memory's.
 const H5::PredType& hdf5_type(ElementType type);
+
+/// Debian's HDF5 is used by one thread at a time; whoever has a file open holds this.
+inline std::unique_lock<std::recursive_mutex> lock_hdf5() {
+  static std::recursive_mutex mutex;
+  return std::unique_lock(mutex);
+}
 
 /// HDF5 prints its error stack unless told not to, thread by thread; messages are ours to write.
 inline void silence_hdf5() {

@@ -7,6 +7,7 @@
 #include <H5Cpp.h>
 
 #include "store/archive.hpp"
+#include "store/hdf5_support.hpp"
 
 namespace tessera::store {
 
@@ -16,6 +17,7 @@ namespace tessera::store {
 /// freed. So what failed is never closed here: everything is flushed first, and after a failure the
 /// file and the dataset it happened in are left to the library.
 struct ArchiveWriter::File {
+  std::unique_lock<std::recursive_mutex> lock = lock_hdf5();  ///< until the file is closed
   std::filesystem::path path;
   hid_t id = H5I_INVALID_HID;
   H5::Group root;

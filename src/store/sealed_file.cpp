@@ -63,7 +63,8 @@ std::string seal(const fs::path& file) {
   const std::uint64_t bytes = kSealBytes + add_rest(stream, rest);
   if (stream.bad()) throw MachineError::from_errno("cannot read back " + file.string());
   stream.clear();
-  const std::string text = seal_text(bytes, rest.hex());
+  const std::string digest = rest.hex();
+  const std::string text = seal_text(bytes, digest);
   stream.seekp(0);
   stream.write(text.data(), kSealBytes);
   stream.flush();
@@ -71,14 +72,10 @@ std::string seal(const fs::path& file) {
     throw MachineError::from_errno(
         fmt::format("cannot write {} bytes to {}", kSealBytes, file.string()));
   }
-  Digest whole;
-  stream.seekg(0);
-  add_rest(stream, whole);
-  if (stream.bad()) throw MachineError::from_errno("cannot read back " + file.string());
-  return whole.hex();
+  return digest;
 }
 
-void require_sealed(const fs::path& file) {
+std::string require_sealed(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
   std::error_code failure;
   const std::uint64_t bytes = fs::file_size(file, failure);
@@ -101,9 +98,11 @@ void require_sealed(const fs::path& file) {
   Digest rest;
   add_rest(in, rest);
   if (in.bad()) throw MachineError::from_errno("cannot read " + file.string());
-  if (start != seal_text(bytes, rest.hex())) {
+  std::string digest = rest.hex();
+  if (start != seal_text(bytes, digest)) {
     refuse(file, "damaged (its content has another SHA-256 than its seal says)");
   }
+  return digest;
 }
 
 }  // namespace tessera::store

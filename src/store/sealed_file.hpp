@@ -15,12 +15,13 @@ namespace tessera::store {
 
 inline constexpr std::size_t kSealBytes = 512;
 
-/// Fills in the seal of a complete file whose first kSealBytes are free; returns the whole file's
-/// SHA-256. Throws MachineError when it cannot be read or written.
+/// Fills in the seal of a complete file whose first kSealBytes are free; returns the SHA-256 of what
+/// follows the seal, which stands for the file. Throws MachineError when it cannot be read or
+/// written.
 std::string seal(const std::filesystem::path& file);
 
 /// Throws InputError naming the file and what is wrong: absent, no work file, another version,
-/// shorter or longer than it was, or damaged.
-void require_sealed(const std::filesystem::path& file);
+/// shorter or longer than it was, or damaged. Returns the digest that stands for the file.
+std::string require_sealed(const std::filesystem::path& file);
 
 }  // namespace tessera::store

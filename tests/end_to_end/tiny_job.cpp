@@ -5,6 +5,8 @@
 #include <fmt/core.h>
 
 #include "calibration/tokens.hpp"
+#include "cluster/self_communicator.hpp"
+#include "cluster/thread_communicator.hpp"
 #include "core/atomic_file.hpp"
 #include "core/dtype.hpp"
 #include "core/random.hpp"
@@ -92,7 +94,9 @@ jobs::QuantizeJob write_tiny_job(const fs::path& folder, const TinyModel& sizes)
 jobs::RunReport run_job(const jobs::QuantizeJob& job, jobs::ExistingRun existing,
                         std::size_t num_threads, Log& log) {
   Threads threads(num_threads);
-  jobs::RunContext context{threads, log, {}, {}};
+  cluster::SelfCommunicator alone;
+  StopFlag stop;
+  jobs::RunContext context{threads, log, alone, stop};
   return jobs::run_quantize_job(job, existing, context);
 }
 
@@ -100,6 +104,20 @@ jobs::RunReport run_job(const jobs::QuantizeJob& job, jobs::ExistingRun existing
                         std::size_t num_threads) {
   SilentLog log;
   return run_job(job, existing, num_threads, log);
+}
+
+jobs::RunReport run_job_on_ranks(const jobs::QuantizeJob& job, jobs::ExistingRun existing,
+                                 std::size_t num_ranks, std::size_t num_threads) {
+  StopFlag stop;
+  jobs::RunReport report;
+  cluster::run_as_threads(num_ranks, stop, [&](cluster::Communicator& comm) {
+    SilentLog log;
+    Threads threads(num_threads);
+    jobs::RunContext context{threads, log, comm, stop};
+    const auto of_rank = jobs::run_quantize_job(job, existing, context);
+    if (comm.is_first()) report = of_rank;
+  });
+  return report;
 }
 
 std::map<std::string, std::string> contents_of(const fs::path& folder) {

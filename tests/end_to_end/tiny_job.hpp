@@ -37,6 +37,10 @@ jobs::RunReport run_job(const jobs::QuantizeJob& job,
                         jobs::ExistingRun existing = jobs::ExistingRun::refuse,
                         std::size_t num_threads = 2);
 
+/// Runs it on ranks that are threads of this process.
+jobs::RunReport run_job_on_ranks(const jobs::QuantizeJob& job, jobs::ExistingRun existing,
+                                 std::size_t num_ranks, std::size_t num_threads);
+
 /// Every file below @p folder with its bytes.
 std::map<std::string, std::string> contents_of(const std::filesystem::path& folder);
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/atomic_file.hpp"
@@ -31,13 +32,17 @@ TEST(Journal, GivesBackWhatWasAppended) {
   const Journal third(folder / "j");
   ASSERT_EQ(third.lines().size(), 2u);
   EXPECT_EQ(third.lines()[1].at("n").integer(), 2);
-  EXPECT_EQ(read_text_file(folder / "j"), "{\"n\":1}\n{\"n\":2}\n");
+  const std::string text = read_text_file(folder / "j");
+  EXPECT_THAT(text, testing::MatchesRegex("\\{\"n\":1\\} [0-9a-f]+\n\\{\"n\":2\\} [0-9a-f]+\n"));
 }
 
 TEST(Journal, LeavesOutATornLastLineWhereverItWasTorn) {
   const test::TemporaryFolder folder;
-  const std::string whole = "{\"n\":1}\n{\"n\":2}\n";
-  for (std::size_t length = 8; length < whole.size(); ++length) {
+  Journal(folder / "whole").append(line(1));
+  const std::size_t first_line = read_text_file(folder / "whole").size();
+  Journal(folder / "whole").append(line(2));
+  const std::string whole = read_text_file(folder / "whole");
+  for (std::size_t length = first_line; length < whole.size(); ++length) {
     write_file_atomically(folder / "j", whole.substr(0, length));
     Journal journal(folder / "j");
     ASSERT_EQ(journal.lines().size(), 1u) << length;
@@ -51,10 +56,24 @@ TEST(Journal, LeavesOutATornLastLineWhereverItWasTorn) {
 
 TEST(Journal, CountsDamagedLinesAndKeepsTheOthers) {
   const test::TemporaryFolder folder;
-  write_file_atomically(folder / "j", "{\"n\":1}\ngarbage\n[1]\n\n{\"n\":2}\n");
+  Journal(folder / "j").append(line(1));
+  const std::string good = read_text_file(folder / "j");
+  write_file_atomically(folder / "j", good + "garbage\n{\"n\":1}\n\n" + good);
   const Journal journal(folder / "j");
   EXPECT_EQ(journal.lines().size(), 2u);
   EXPECT_EQ(journal.num_damaged_lines(), 3u);
+}
+
+TEST(Journal, NoticesEveryFlippedBit) {
+  const test::TemporaryFolder folder;
+  Journal(folder / "j").append(line(1));
+  const std::string good = read_text_file(folder / "j");
+  for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
+    std::string flipped = good;
+    flipped[bit / 8] ^= static_cast<char>(1 << (bit % 8));
+    write_file_atomically(folder / "j", flipped);
+    EXPECT_TRUE(Journal(folder / "j").lines().empty()) << "bit " << bit;
+  }
 }
 
 TEST(Journal, SaysWhichFileCannotBeWritten) {

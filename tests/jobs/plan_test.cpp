@@ -104,7 +104,9 @@ TEST(PlannedSizes, NameTheLayerWhoseColumnsTheGroupsDoNotDivide) {
 }
 
 TEST(FileNames, AreThoseOfTheWorkFolder) {
-  EXPECT_EQ(statistics_file(4), "calibration/block-00004/statistics.h5");
+  const auto slabs = slab_files(tiny(), plan_units(tiny(), settings()), 2);
+  ASSERT_EQ(slabs.size(), 4u);  // one an input: none is large
+  EXPECT_EQ(slabs.back().file, "calibration/block-00002/statistics-mlp_hidden-00000-of-00001.h5");
   EXPECT_EQ(solved_file(model::linear_layer(tiny(), 2, model::LinearRole::down)),
             "solved/block-00002/mlp.down_proj.h5");
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cluster/self_communicator.hpp"
 #include "core/atomic_file.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
@@ -46,7 +47,9 @@ class TokenCache : public testing::Test {
   test::TemporaryFolder folder_;
   SilentLog log_;
   Threads threads_{1};
-  RunContext run_{threads_, log_, {}, {}};
+  cluster::SelfCommunicator alone_;
+  StopFlag stop_;
+  RunContext run_{threads_, log_, alone_, stop_};
   TokenRequest request_;
 };
 

@@ -31,14 +31,13 @@ TEST(PlanShards, FillsInOrderUpToTheLimit) {
   const std::vector<TensorToWrite> tensors{filled("a", DType::u8, {4}), filled("b", DType::u8, {4}),
                                            filled("c", DType::u8, {9}),
                                            filled("d", DType::u8, {1})};
-  EXPECT_THAT(plan_shards({}, 8), IsEmpty());
-  EXPECT_THAT(plan_shards(tensors, 100), ElementsAre(ElementsAre(0, 1, 2, 3)));
-  EXPECT_THAT(plan_shards(tensors, 8),
+  EXPECT_THAT(plan_files(tensors, 100).members, ElementsAre(ElementsAre(0, 1, 2, 3)));
+  EXPECT_THAT(plan_files(tensors, 8).members,
               ElementsAre(ElementsAre(0, 1), ElementsAre(2), ElementsAre(3)));
-  EXPECT_THAT(plan_shards(tensors, 7),
+  EXPECT_THAT(plan_files(tensors, 7).members,
               ElementsAre(ElementsAre(0), ElementsAre(1), ElementsAre(2), ElementsAre(3)));
-  EXPECT_EQ(plan_shards(tensors, 0).size(), 4u);
-  EXPECT_EQ(plan_shards(tensors, 10).size(), 2u);  // c and d together fill it exactly
+  EXPECT_EQ(plan_files(tensors, 0).members.size(), 4u);
+  EXPECT_EQ(plan_files(tensors, 10).members.size(), 2u);  // c and d together fill it exactly
 }
 
 /// The whole file, byte for byte: header keys sorted, wide elements first, padded with spaces.

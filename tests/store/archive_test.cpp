@@ -8,6 +8,7 @@
 
 #include "core/digest.hpp"
 #include "core/error.hpp"
+#include "store/sealed_file.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace tessera::store {
@@ -109,7 +110,7 @@ TEST(Archive, BringsBackEverything) {
   const test::TemporaryFolder folder;
   const Everything saved = make_everything();
   const std::string digest = save(folder / "a.h5", kIdentity, saved);
-  EXPECT_EQ(digest, digest_of_file(folder / "a.h5"));
+  EXPECT_EQ(digest, require_sealed(folder / "a.h5"));
   EXPECT_FALSE(std::filesystem::exists(folder / "a.h5.tmp"));
 
   Everything loaded;

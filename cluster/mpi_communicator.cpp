@@ -1,0 +1,219 @@
+#include <mpi.h>
+
+#include <chrono>
+#include <exception>
+#include <limits>
+#include <thread>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "cluster/communicator.hpp"
+#include "cluster/self_communicator.hpp"
+#include "core/error.hpp"
+
+namespace tessera::cluster {
+namespace {
+
+void check(int result, const char* call) {
+  if (result == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  MPI_Error_string(result, text, &length);
+  throw MachineError(fmt::format(
+      "{} failed ({}). The run can go on with --resume; look at the network and the launcher's log.",
+      call, std::string(text, static_cast<std::size_t>(length))));
+}
+
+/// MPI from MPI_Init to MPI_Finalize. Not finalized while an exception ends the run: the other
+/// ranks may be anywhere.
+class MpiSession {
+ public:
+  MpiSession() {
+    int provided = 0;
+    check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+    if (provided < MPI_THREAD_FUNNELED) {
+      throw MachineError(
+          "this MPI allows no threads beside it (MPI_THREAD_FUNNELED is needed). Use another one.");
+    }
+  }
+  ~MpiSession() {
+    if (std::uncaught_exceptions() == 0 && !is_abandoned) MPI_Finalize();
+  }
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  bool is_abandoned = false;
+};
+
+/// Waits for @p is_done with ever longer naps: ranks may be more than cores. The first 50
+/// microseconds are spent spinning, which is what a message within a node takes.
+template <class IsDone, class Glance>
+void wait_until(IsDone&& is_done, Glance&& glance) {
+  const auto start = std::chrono::steady_clock::now();
+  auto nap = std::chrono::microseconds(20);
+  while (!is_done()) {
+    const auto waited = std::chrono::steady_clock::now() - start;
+    if (waited < std::chrono::microseconds(50)) continue;
+    glance(waited);
+    std::this_thread::sleep_for(nap);
+    nap = std::min(nap * 2, std::chrono::microseconds(2000));
+  }
+}
+
+class MpiCommunicator final : public Communicator {
+ public:
+  explicit MpiCommunicator(const StopFlag& stop) : stop_(stop) {
+    check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+    check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
+    check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+    check(MPI_Comm_dup(MPI_COMM_WORLD, &leaving_), "MPI_Comm_dup");
+    const MPI_Aint bytes = rank_ == 0 ? sizeof(std::int64_t) : 0;
+    check(MPI_Win_allocate(bytes, sizeof(std::int64_t), MPI_INFO_NULL, MPI_COMM_WORLD, &counter_,
+                           &window_),
+          "MPI_Win_allocate");
+    if (rank_ == 0) *counter_ = 0;
+    check(MPI_Win_lock_all(0, window_), "MPI_Win_lock_all");
+  }
+  ~MpiCommunicator() override {
+    if (std::uncaught_exceptions() > 0 || session_.is_abandoned) return;
+    MPI_Win_unlock_all(window_);
+    MPI_Win_free(&window_);
+    MPI_Comm_free(&leaving_);
+  }
+
+  std::size_t rank() const override { return static_cast<std::size_t>(rank_); }
+  std::size_t size() const override { return static_cast<std::size_t>(size_); }
+
+  void barrier() override {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Ibarrier(MPI_COMM_WORLD, &request), "MPI_Ibarrier");
+    wait(request, "MPI_Ibarrier");
+  }
+
+  std::vector<std::string> all_gather(const std::string& mine) override;
+  void exchange(const std::vector<std::span<const double>>& to,
+                const std::vector<std::span<double>>& from) override;
+
+  void reset_tickets() override {
+    barrier();
+    if (rank_ == 0) {
+      const std::int64_t zero = 0;
+      check(MPI_Accumulate(&zero, 1, MPI_INT64_T, 0, 0, 1, MPI_INT64_T, MPI_REPLACE, window_),
+            "MPI_Accumulate");
+      check(MPI_Win_flush(0, window_), "MPI_Win_flush");
+    }
+    barrier();
+  }
+
+  std::uint64_t draw_ticket() override {
+    const std::int64_t one = 1;
+    std::int64_t ticket = 0;
+    check(MPI_Fetch_and_op(&one, &ticket, MPI_INT64_T, 0, 0, MPI_SUM, window_), "MPI_Fetch_and_op");
+    check(MPI_Win_flush(0, window_), "MPI_Win_flush");
+    return static_cast<std::uint64_t>(ticket);
+  }
+
+  /// Networks without hardware for one-sided access serve it when the target calls MPI.
+  void progress() override {
+    int flag = 0;
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &flag, MPI_STATUS_IGNORE);
+  }
+
+  bool leave_together(double seconds) override {
+    session_.is_abandoned = true;
+    MPI_Request request = MPI_REQUEST_NULL;
+    if (MPI_Ibarrier(leaving_, &request) != MPI_SUCCESS) return false;
+    int done = 0;
+    bool is_late = false;
+    wait_until(
+        [&] { return is_late || (MPI_Test(&request, &done, MPI_STATUS_IGNORE), done != 0); },
+        [&](auto waited) { is_late = std::chrono::duration<double>(waited).count() > seconds; });
+    return done != 0;
+  }
+
+ private:
+  void wait(MPI_Request& request, const char* call) {
+    wait_all({&request, 1}, call);
+  }
+  void wait_all(std::span<MPI_Request> requests, const char* call) {
+    int done = 0;
+    wait_until(
+        [&] {
+          check(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done,
+                            MPI_STATUSES_IGNORE),
+                call);
+          return done != 0;
+        },
+        [&](auto) { stop_.check(); });
+  }
+
+  MpiSession session_;
+  const StopFlag& stop_;
+  int rank_ = 0, size_ = 1;
+  MPI_Comm leaving_ = MPI_COMM_NULL;
+  MPI_Win window_ = MPI_WIN_NULL;
+  std::int64_t* counter_ = nullptr;
+};
+
+int as_count(std::size_t value) {
+  require(value <= static_cast<std::size_t>(std::numeric_limits<int>::max()),
+          "MPI counts elements in an int; cut messages smaller");
+  return static_cast<int>(value);
+}
+
+std::vector<std::string> MpiCommunicator::all_gather(const std::string& mine) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  std::vector<int> lengths(size());
+  const int length = as_count(mine.size());
+  check(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, &request),
+        "MPI_Iallgather");
+  wait(request, "MPI_Iallgather");
+  std::vector<int> offsets(size());
+  std::size_t total = 0;
+  for (std::size_t r = 0; r < size(); ++r) {
+    offsets[r] = as_count(total);
+    total += static_cast<std::size_t>(lengths[r]);
+  }
+  std::string joined(total, '\0');
+  check(MPI_Iallgatherv(mine.data(), length, MPI_CHAR, joined.data(), lengths.data(),
+                        offsets.data(), MPI_CHAR, MPI_COMM_WORLD, &request),
+        "MPI_Iallgatherv");
+  wait(request, "MPI_Iallgatherv");
+  std::vector<std::string> all;
+  for (std::size_t r = 0; r < size(); ++r) {
+    all.push_back(joined.substr(static_cast<std::size_t>(offsets[r]),
+                                static_cast<std::size_t>(lengths[r])));
+  }
+  return all;
+}
+
+void MpiCommunicator::exchange(const std::vector<std::span<const double>>& to,
+                               const std::vector<std::span<double>>& from) {
+  constexpr int kTag = 1;
+  require(to.size() == size() && from.size() == size(), "one span a rank");
+  std::vector<MPI_Request> requests;
+  for (std::size_t r = 0; r < size(); ++r) {
+    if (from[r].empty()) continue;
+    check(MPI_Irecv(from[r].data(), as_count(from[r].size()), MPI_DOUBLE, static_cast<int>(r), kTag,
+                    MPI_COMM_WORLD, &requests.emplace_back()),
+          "MPI_Irecv");
+  }
+  for (std::size_t step = 0; step < size(); ++step) {
+    const std::size_t r = (rank() + step) % size();  // not all to the same rank at once
+    if (to[r].empty()) continue;
+    check(MPI_Isend(to[r].data(), as_count(to[r].size()), MPI_DOUBLE, static_cast<int>(r), kTag,
+                    MPI_COMM_WORLD, &requests.emplace_back()),
+          "MPI_Isend");
+  }
+  wait_all(requests, "MPI_Testall");
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> connect(const LaunchEnvironment& launched, const StopFlag& stop) {
+  if (launched.launcher.empty()) return std::make_unique<SelfCommunicator>();
+  return std::make_unique<MpiCommunicator>(stop);
+}
+
+}  // namespace tessera::cluster

@@ -1,0 +1,34 @@
+#pragma once
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "cluster/launch_environment.hpp"
+
+namespace tessera::jobs {
+
+/// When the run must be over, where that is known. No unit of work is started that cannot end
+/// before.
+class Deadline {
+ public:
+  using Clock = std::chrono::system_clock;
+
+  Deadline() = default;
+  explicit Deadline(Clock::time_point end) : end_(end) {}
+
+  /// The earlier of @p walltime_seconds from now (0: not known) and what the batch system says:
+  /// SLURM_JOB_END_TIME, seconds since 1970. Throws InputError when that is no number.
+  static Deadline find(long walltime_seconds, const cluster::Lookup& lookup);
+
+  /// Whether a piece of work that took @p seconds before can be done once more, with a fifth to
+  /// spare. Without a deadline: always.
+  bool has_room_for(double seconds) const;
+  /// "the walltime ends in 12 s, a block takes about 30 s"
+  std::string why_not(const std::string& unit, double seconds) const;
+
+ private:
+  double seconds_left() const;
+  std::optional<Clock::time_point> end_;
+};
+
+}  // namespace tessera::jobs

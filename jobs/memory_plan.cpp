@@ -1,0 +1,114 @@
+#include "jobs/memory_plan.hpp"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "core/error.hpp"
+#include "core/human_text.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+using Bytes = std::uint64_t;
+
+/// The program itself, its libraries, tokens, plans, message buffers.
+constexpr Bytes kProgram = Bytes{100} << 20;
+constexpr Bytes kBatchTokens = 4096;
+
+struct Sizes {
+  Bytes weights = 0;        ///< one block's, as they are multiplied
+  Bytes intermediates = 0;  ///< of a batch inside a block
+  Bytes partial = 0;        ///< statistics of one block, whole Hessians
+  Bytes ends = 0;           ///< embedding and head
+  Bytes solve = 0;          ///< the costliest layer's solve
+};
+
+/// A solve holds the Hessian as stored and divided, its prepared form and the factor (fp64), and
+/// the weights, their transposed tiles, the remainders and the result (fp32).
+Bytes solve_bytes(const model::LinearLayer& layer) {
+  constexpr Bytes kHessians = 4, kWeights = 8;
+  const Bytes n = layer.in_features, m = layer.out_features;
+  return kHessians * n * n * sizeof(double) + kWeights * m * n * sizeof(float);
+}
+
+Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
+               const std::vector<LayerUnit>& units) {
+  Sizes sizes;
+  for (const auto& layer : model::linear_layers(config, 0)) {
+    sizes.weights += 2 * sizeof(float) * layer.in_features * layer.out_features;
+  }
+  const Bytes length = static_cast<Bytes>(
+      std::max(job.calibration.max_seq_length, job.evaluation.is_wanted() ? job.evaluation.context_length : 1));
+  const Bytes tokens = std::max(kBatchTokens, length);
+  sizes.intermediates =
+      sizeof(float) * tokens *
+      (4 * config.hidden_size + 2 * config.q_size() + 2 * config.kv_size() + 3 * config.intermediate_size);
+  for (const auto role : roles_of_block(units, units.front().layer.block)) {
+    const Bytes n = channels_of(config, role);
+    sizes.partial += n * n * sizeof(double);
+  }
+  sizes.ends = sizeof(float) * config.hidden_size * config.vocab_size *
+               (config.tied_embeddings ? 2 : 3);
+  for (const LayerUnit& unit : units) sizes.solve = std::max(sizes.solve, solve_bytes(unit.layer));
+  return sizes;
+}
+
+[[noreturn]] void refuse(const char* stage, Bytes least, Bytes bound, const char* why) {
+  throw InputError(fmt::format(
+      "runtime.host_memory is {} ({} takes {} at least: {}). Allow more, or start fewer processes "
+      "a node.",
+      bytes_text(static_cast<double>(bound)), stage, bytes_text(static_cast<double>(least)), why));
+}
+
+}  // namespace
+
+std::uint64_t MemoryPlan::peak_bytes() const {
+  return std::max({calibrate_bytes, solve_bytes, assemble_bytes, evaluate_bytes});
+}
+
+MemoryPlan plan_memory(const QuantizeJob& job, const model::ModelConfig& config,
+                       const std::vector<LayerUnit>& units, std::size_t num_ranks,
+                       std::size_t num_threads) {
+  const Bytes bound = job.runtime.host_memory;
+  const Sizes sizes = sizes_of(job, config, units);
+  const auto hidden_bytes = [&](Bytes tokens) { return tokens * config.hidden_size * sizeof(float); };
+
+  const auto num_shards = static_cast<Bytes>(job.calibration.num_shards);
+  const auto length = static_cast<Bytes>(job.calibration.max_seq_length);
+  const Bytes samples_a_shard = (static_cast<Bytes>(job.calibration.num_samples) + num_shards - 1) / num_shards;
+  const Bytes one_shard = hidden_bytes(samples_a_shard * length);
+  const Bytes own_shards = one_shard * ((num_shards + num_ranks - 1) / num_ranks);
+  // Beside the partial: this rank's slabs of the sum, and per thread a product of one tile.
+  const Bytes sums = sizes.partial / num_ranks + sizes.partial / 2;
+  const Bytes calibrate = kProgram + sizes.weights + std::max(sizes.intermediates, sizes.ends / 2) +
+                          sizes.partial + sums + num_threads * (Bytes{8} << 20);
+
+  MemoryPlan plan;
+  plan.hidden_in_memory = bound == 0 || calibrate + own_shards <= bound;
+  plan.calibrate_bytes = calibrate + (plan.hidden_in_memory ? own_shards : one_shard);
+  plan.solve_bytes = kProgram + sizes.solve;
+  plan.assemble_bytes = kProgram + sizes.ends;
+  const Bytes evaluate = kProgram + sizes.ends + sizes.weights + sizes.intermediates;
+  if (bound > 0) {
+    const Bytes context = static_cast<Bytes>(job.evaluation.context_length);
+    const Bytes least = hidden_bytes(std::max(kBatchTokens, context));
+    plan.max_hidden_bytes = std::max(least, bound > evaluate ? bound - evaluate : 0);
+    plan.evaluate_bytes = evaluate + (job.evaluation.is_wanted() ? least : 0);
+    if (plan.calibrate_bytes > bound) {
+      refuse("calibrating", plan.calibrate_bytes, bound,
+             "one block's weights and statistics, and one calibration shard");
+    }
+    if (plan.solve_bytes > bound) {
+      refuse("solving", plan.solve_bytes, bound, "the largest layer's weights and Hessian");
+    }
+    if (plan.evaluate_bytes > bound) {
+      refuse("evaluating", plan.evaluate_bytes, bound, "the embedding, one block and one batch");
+    }
+  } else {
+    plan.evaluate_bytes = evaluate;
+  }
+  return plan;
+}
+
+}  // namespace tessera::jobs

@@ -1,0 +1,121 @@
+#include "calibration/flat_statistics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.hpp"
+
+namespace tessera::calibration {
+namespace {
+
+std::size_t triangle(std::size_t rows) {
+  return rows * (rows + 1) / 2;
+}
+
+/// The row of a lower triangle that holds number @p index.
+std::size_t row_of(std::size_t index) {
+  auto row = static_cast<std::size_t>((std::sqrt(8.0 * static_cast<double>(index) + 1.0) - 1) / 2);
+  while (triangle(row + 1) <= index) ++row;  // the root of a large number may be off by one
+  while (triangle(row) > index) --row;
+  return row;
+}
+
+/// Calls visit(first flat index, its numbers, are_added) for each contiguous run of numbers that
+/// overlaps [begin, end). Works for const and mutable statistics.
+template <class Statistics, class Visit>
+void for_each_run(Statistics& s, std::size_t begin, std::size_t end, Visit&& visit) {
+  const std::size_t n = s.num_channels();
+  for (std::size_t row = begin < triangle(n) ? row_of(begin) : n; row < n; ++row) {
+    if (triangle(row) >= end) return;
+    visit(triangle(row), s.hessian.sum.row(row), row + 1);
+  }
+  const std::size_t after = triangle(n);
+  visit(after, s.sum.data(), n);
+}
+
+/// The part of a run at [at, at + count) that lies in [begin, end): from, to.
+struct Overlap {
+  std::size_t from, to;
+  Overlap(std::size_t at, std::size_t count, std::size_t begin, std::size_t end)
+      : from(std::max(at, begin)), to(std::min(at + count, end)) {}
+  bool is_empty() const { return from >= to; }
+};
+
+/// Every number of [begin, end) as a reference to where it lives, through @p transfer(run begin,
+/// pointer-like at(i), count, sign).
+template <class Statistics, class Transfer>
+void for_each_part(Statistics& s, std::size_t begin, std::size_t end, Transfer&& transfer) {
+  for_each_run(s, begin, end, [&](std::size_t at, auto* numbers, std::size_t count) {
+    transfer(at, numbers, count, 1.0);
+  });
+  const std::size_t n = s.num_channels();
+  const std::size_t tail = triangle(n) + n;
+  transfer(tail, &s.hessian.num_tokens, std::size_t{1}, 1.0);
+  transfer(tail + 1, s.minimum.data(), n, -1.0);
+  transfer(tail + 1 + n, s.maximum.data(), n, 1.0);
+  transfer(tail + 1 + 2 * n, s.sorted_maximum.data(), n, 1.0);
+}
+
+}  // namespace
+
+std::size_t flat_size(std::size_t num_channels) {
+  return triangle(num_channels) + 4 * num_channels + 1;
+}
+
+std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbers) {
+  require(max_numbers > 0, "a slab holds something");
+  const std::size_t size = flat_size(num_channels);
+  const std::size_t count = num_tiles(size, max_numbers);
+  std::vector<Tile> slabs;
+  for (std::size_t i = 0; i < count; ++i) slabs.push_back({size * i / count, size * (i + 1) / count});
+  return slabs;
+}
+
+void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<double> out) {
+  const std::size_t end = begin + out.size();
+  require(end <= flat_size(statistics.num_channels()), "a range of the flat row");
+  for_each_part(statistics, begin, end,
+                [&](std::size_t at, const auto* numbers, std::size_t count, double sign) {
+                  const Overlap part(at, count, begin, end);
+                  for (std::size_t i = part.from; i < part.to; ++i) {
+                    out[i - begin] = sign * static_cast<double>(numbers[i - at]);
+                  }
+                });
+}
+
+void place_flat(std::span<const double> values, std::size_t begin, InputStatistics& statistics) {
+  const std::size_t end = begin + values.size();
+  require(end <= flat_size(statistics.num_channels()), "a range of the flat row");
+  for_each_part(statistics, begin, end,
+                [&](std::size_t at, auto* numbers, std::size_t count, double sign) {
+                  using Number = std::remove_pointer_t<decltype(numbers)>;
+                  const Overlap part(at, count, begin, end);
+                  for (std::size_t i = part.from; i < part.to; ++i) {
+                    numbers[i - at] = static_cast<Number>(sign * values[i - begin]);
+                  }
+                });
+}
+
+StatisticsSlab::StatisticsSlab(std::size_t channels, Tile range)
+    : num_channels(channels), begin(range.begin), values(range.size()) {
+  const std::size_t first_extreme = triangle(channels) + channels + 1;
+  const std::size_t first_sorted = first_extreme + 2 * channels;  // magnitudes: at least 0
+  for (std::size_t i = std::max(range.begin, first_extreme); i < std::min(range.end, first_sorted);
+       ++i) {
+    values[i - range.begin] = -std::numeric_limits<double>::infinity();
+  }
+}
+
+void StatisticsSlab::join(std::size_t offset, std::span<const double> partial) {
+  require(offset + partial.size() <= values.size(), "a partial's numbers have a place in the slab");
+  const std::size_t first_extreme = triangle(num_channels) + num_channels + 1;
+  const std::size_t at = begin + offset;
+  const std::size_t num_added =
+      at >= first_extreme ? 0 : std::min(partial.size(), first_extreme - at);
+  double* out = values.data() + offset;
+  for (std::size_t i = 0; i < num_added; ++i) out[i] += partial[i];
+  for (std::size_t i = num_added; i < partial.size(); ++i) out[i] = std::max(out[i], partial[i]);
+}
+
+}  // namespace tessera::calibration

@@ -1,0 +1,56 @@
+#pragma once
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "calibration/input_statistics.hpp"
+
+// An input's statistics as one row of numbers, so that they can be cut into slabs, sent, summed and
+// stored without anyone knowing what they mean. For n channels:
+//
+//     [0, n (n + 1) / 2)   lower triangle of the Hessian's sum, row after row
+//     n numbers            sum of x
+//     1 number             tokens (exact below 2^53)
+//     n numbers            -minimum        from here on, joining takes the larger number
+//     n numbers            maximum
+//     n numbers            sorted maximum
+namespace tessera::calibration {
+
+/// Numbers of a flat row of @p num_channels.
+std::size_t flat_size(std::size_t num_channels);
+
+/// Where a flat row is cut into slabs: a property of the layer, never of the number of ranks. Every
+/// slab has at most @p max_numbers, and all have about the same.
+std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbers);
+
+/// Copies the numbers [begin, begin + out.size()) of @p statistics' flat row.
+void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<double> out);
+
+/// Puts @p values at [begin, ...) of the flat row into @p statistics; inverse of copy_flat.
+void place_flat(std::span<const double> values, std::size_t begin, InputStatistics& statistics);
+
+/// One slab of a complete sum, or of a partial: numbers [begin, begin + values.size()) of the flat
+/// row of an input with num_channels.
+struct StatisticsSlab {
+  std::uint64_t num_channels = 0;
+  std::uint64_t begin = 0;
+  std::vector<double> values;
+
+  StatisticsSlab() = default;
+  /// That of no tokens.
+  StatisticsSlab(std::size_t num_channels, Tile range);
+
+  /// Joins a partial's numbers from @p offset of this slab on: adds, or takes the larger.
+  void join(std::size_t offset, std::span<const double> partial);
+};
+
+/// Walks the fields past an archive; the same function loads and stores (store/archive.hpp).
+template <class Archive>
+void archive(Archive& a, StatisticsSlab& s) {
+  a("num_channels", s.num_channels);
+  a("begin", s.begin);
+  a("values", s.values);
+}
+
+}  // namespace tessera::calibration

@@ -1,0 +1,11 @@
+#pragma once
+#include "core/stop.hpp"
+
+namespace tessera::cli {
+
+/// From now on SIGUSR1 and SIGTERM (a batch system's warning, a launcher's end) and the first SIGINT
+/// ask the run to stop. A second SIGINT ends the program at once.
+/// @pre @p stop lives as long as the program
+void stop_on_signals(StopFlag& stop);
+
+}  // namespace tessera::cli

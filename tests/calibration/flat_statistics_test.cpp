@@ -1,0 +1,87 @@
+#include "calibration/flat_statistics.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/random_matrix.hpp"
+
+namespace tessera::calibration {
+namespace {
+
+InputStatistics random_statistics(std::size_t channels, std::size_t tokens, std::uint64_t seed) {
+  Threads threads(1);
+  InputStatistics statistics(channels);
+  statistics.add(threads, test::random_matrix(tokens, channels, seed));
+  return statistics;
+}
+
+void expect_equal(const InputStatistics& a, const InputStatistics& b) {
+  EXPECT_EQ(a.hessian.num_tokens, b.hessian.num_tokens);
+  for (std::size_t i = 0; i < a.num_channels(); ++i) {
+    for (std::size_t j = 0; j <= i; ++j) EXPECT_EQ(a.hessian.sum(i, j), b.hessian.sum(i, j));
+  }
+  EXPECT_EQ(a.sum, b.sum);
+  EXPECT_EQ(a.minimum, b.minimum);
+  EXPECT_EQ(a.maximum, b.maximum);
+  EXPECT_EQ(a.sorted_maximum, b.sorted_maximum);
+}
+
+TEST(FlatStatistics, SlabsCoverTheRowOnceWhateverTheirSize) {
+  for (const std::size_t channels : {1, 2, 7, 13}) {
+    for (const std::size_t max_numbers : {1, 3, 10, 1'000'000}) {
+      const auto slabs = cut_into_slabs(channels, max_numbers);
+      std::size_t next = 0;
+      for (const Tile slab : slabs) {
+        EXPECT_EQ(slab.begin, next);
+        EXPECT_LE(slab.size(), max_numbers);
+        next = slab.end;
+      }
+      EXPECT_EQ(next, flat_size(channels));
+    }
+  }
+  EXPECT_EQ(cut_into_slabs(576, 1 << 24).size(), 1u);
+}
+
+TEST(FlatStatistics, IsPutTogetherAgainFromPieces) {
+  const auto statistics = random_statistics(7, 5, 1);
+  for (const std::size_t max_numbers : {1, 4, 9, 1000}) {
+    InputStatistics copy(7);
+    for (const Tile slab : cut_into_slabs(7, max_numbers)) {
+      std::vector<double> values(slab.size());
+      copy_flat(statistics, slab.begin, values);
+      place_flat(values, slab.begin, copy);
+    }
+    expect_equal(copy, statistics);
+  }
+}
+
+/// Slabs joined piece by piece are what merging whole statistics gives, bit for bit.
+TEST(FlatStatistics, Trap03JoinsCountsSumsAndExtremesTogether) {
+  const auto first = random_statistics(6, 9, 1);
+  const auto second = random_statistics(6, 2, 2);  // other tokens, and fewer
+  InputStatistics expected(6);
+  expected.merge(first);
+  expected.merge(second);
+  InputStatistics joined(6);
+  for (const Tile range : cut_into_slabs(6, 10)) {
+    StatisticsSlab slab(6, range);
+    for (const auto* partial : {&first, &second}) {
+      for (std::size_t offset = 0; offset < range.size(); offset += 4) {
+        std::vector<double> piece(std::min<std::size_t>(4, range.size() - offset));
+        copy_flat(*partial, range.begin + offset, piece);
+        slab.join(offset, piece);
+      }
+    }
+    place_flat(slab.values, slab.begin, joined);
+  }
+  expect_equal(joined, expected);
+}
+
+TEST(FlatStatistics, OfNoTokensIsTheEmptyOne) {
+  InputStatistics empty(3);
+  const StatisticsSlab slab(3, {0, flat_size(3)});
+  place_flat(slab.values, 0, empty);
+  expect_equal(empty, InputStatistics(3));
+}
+
+}  // namespace
+}  // namespace tessera::calibration
