@@ -42,8 +42,11 @@ class Communicator {
   virtual void progress() {}
 
   /// Waits at most @p seconds until every rank has come here to leave, looking at no flag; true when
-  /// all came. For ends that are not the planned one: nothing else may be called afterwards.
+  /// all came. For failures that all ranks agreed on: nothing else may be called afterwards.
   virtual bool leave_together(double seconds) = 0;
+  /// After a wait was given up (Interrupted): what was being sent or received may be gone, so
+  /// nothing may touch the transport any more. leave_together() then returns false at once.
+  virtual void abandon() {}
 
   bool is_first() const { return rank() == 0; }
 };

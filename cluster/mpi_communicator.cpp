@@ -1,5 +1,6 @@
 #include <mpi.h>
 
+#include <array>
 #include <chrono>
 #include <exception>
 #include <limits>
@@ -68,17 +69,11 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
     check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
     check(MPI_Comm_dup(MPI_COMM_WORLD, &leaving_), "MPI_Comm_dup");
-    const MPI_Aint bytes = rank_ == 0 ? sizeof(std::int64_t) : 0;
-    check(MPI_Win_allocate(bytes, sizeof(std::int64_t), MPI_INFO_NULL, MPI_COMM_WORLD, &counter_,
-                           &window_),
-          "MPI_Win_allocate");
-    if (rank_ == 0) *counter_ = 0;
-    check(MPI_Win_lock_all(0, window_), "MPI_Win_lock_all");
+    check(MPI_Comm_dup(MPI_COMM_WORLD, &tickets_), "MPI_Comm_dup");
   }
   ~MpiCommunicator() override {
     if (std::uncaught_exceptions() > 0 || session_.is_abandoned) return;
-    MPI_Win_unlock_all(window_);
-    MPI_Win_free(&window_);
+    MPI_Comm_free(&tickets_);
     MPI_Comm_free(&leaving_);
   }
 
@@ -97,30 +92,44 @@ class MpiCommunicator final : public Communicator {
 
   void reset_tickets() override {
     barrier();
-    if (rank_ == 0) {
-      const std::int64_t zero = 0;
-      check(MPI_Accumulate(&zero, 1, MPI_INT64_T, 0, 0, 1, MPI_INT64_T, MPI_REPLACE, window_),
-            "MPI_Accumulate");
-      check(MPI_Win_flush(0, window_), "MPI_Win_flush");
-    }
+    next_ticket_ = 0;
     barrier();
   }
 
+  /// Asked of the first rank by message. One-sided access would need hardware or a component that
+  /// not every MPI has between nodes (Debian's Open MPI does not), and waits for no stop flag.
   std::uint64_t draw_ticket() override {
-    const std::int64_t one = 1;
-    std::int64_t ticket = 0;
-    check(MPI_Fetch_and_op(&one, &ticket, MPI_INT64_T, 0, 0, MPI_SUM, window_), "MPI_Fetch_and_op");
-    check(MPI_Win_flush(0, window_), "MPI_Win_flush");
-    return static_cast<std::uint64_t>(ticket);
+    if (is_first()) {
+      progress();
+      return next_ticket_++;
+    }
+    std::array<MPI_Request, 2> requests{};
+    check(MPI_Irecv(&drawn_, 1, MPI_UINT64_T, 0, kTicketTag, tickets_, &requests[0]), "MPI_Irecv");
+    check(MPI_Isend(nullptr, 0, MPI_BYTE, 0, kTicketTag, tickets_, &requests[1]), "MPI_Isend");
+    wait_all(requests, "MPI_Testall");
+    return drawn_;
   }
 
-  /// Networks without hardware for one-sided access serve it when the target calls MPI.
+  /// The first rank answers those who wait for a ticket.
   void progress() override {
-    int flag = 0;
-    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &flag, MPI_STATUS_IGNORE);
+    if (session_.is_abandoned) return;
+    for (;;) {
+      int is_asked = 0;
+      MPI_Status asker;
+      check(MPI_Iprobe(MPI_ANY_SOURCE, kTicketTag, tickets_, &is_asked, &asker), "MPI_Iprobe");
+      if (is_asked == 0 || !is_first()) return;
+      check(MPI_Recv(nullptr, 0, MPI_BYTE, asker.MPI_SOURCE, kTicketTag, tickets_, MPI_STATUS_IGNORE),
+            "MPI_Recv");
+      check(MPI_Send(&next_ticket_, 1, MPI_UINT64_T, asker.MPI_SOURCE, kTicketTag, tickets_),
+            "MPI_Send");
+      ++next_ticket_;
+    }
   }
+
+  void abandon() override { session_.is_abandoned = true; }
 
   bool leave_together(double seconds) override {
+    if (session_.is_abandoned) return false;
     session_.is_abandoned = true;
     MPI_Request request = MPI_REQUEST_NULL;
     if (MPI_Ibarrier(leaving_, &request) != MPI_SUCCESS) return false;
@@ -145,15 +154,21 @@ class MpiCommunicator final : public Communicator {
                 call);
           return done != 0;
         },
-        [&](auto) { stop_.check(); });
+        [&](auto) {
+          if (stop_.is_set()) abandon();
+          stop_.check();
+          progress();
+        });
   }
 
   MpiSession session_;
   const StopFlag& stop_;
   int rank_ = 0, size_ = 1;
+  static constexpr int kTicketTag = 2;
   MPI_Comm leaving_ = MPI_COMM_NULL;
-  MPI_Win window_ = MPI_WIN_NULL;
-  std::int64_t* counter_ = nullptr;
+  MPI_Comm tickets_ = MPI_COMM_NULL;
+  std::uint64_t next_ticket_ = 0;  ///< the first rank's counts
+  std::uint64_t drawn_ = 0;
 };
 
 int as_count(std::size_t value) {

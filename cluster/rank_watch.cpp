@@ -136,4 +136,18 @@ void RankWatch::tell(const std::string& why, int exit_code) {
   look_for_stop();
 }
 
+bool RankWatch::leave_together(double seconds) {
+  const auto file = [&](std::size_t rank) { return folder_ / fmt::format("left-{:05}", rank); };
+  write_small(file(rank_), "left\n");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  std::size_t num_left = 0;  // ranks below it have left
+  std::error_code ignored;
+  while (std::chrono::steady_clock::now() < end) {
+    while (num_left < num_ranks_ && fs::exists(file(num_left), ignored)) ++num_left;
+    if (num_left == num_ranks_) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return false;
+}
+
 }  // namespace tessera::cluster

@@ -50,6 +50,10 @@ class RankWatch {
   /// Asks all ranks to stop, now and not at the next beat.
   void tell(const std::string& why, int exit_code);
 
+  /// Waits at most @p seconds until every rank has come here, by files alone: what remains when the
+  /// ranks were interrupted in the middle of talking. True when all came.
+  bool leave_together(double seconds);
+
  private:
   void work();
   void beat();

@@ -48,6 +48,10 @@ void Attempt::tell(const std::exception& error) {
   const std::string why =
       is_failure ? fmt::format("rank {} failed: {}", run_.comm.rank(), error.what()) : error.what();
   watch_->tell(why, exit_code_of(error));
+  if (run_.comm.size() == 1) return;
+  run_.comm.abandon();
+  constexpr double kGraceSeconds = 10;
+  watch_->leave_together(kGraceSeconds);
 }
 
 }  // namespace tessera::jobs

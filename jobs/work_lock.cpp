@@ -34,7 +34,7 @@ Outcome try_lock(int fd, int kind) {
 
 /// Ranks of an attempt that just ended may take a moment to be killed.
 Outcome lock_with_patience(int fd, int kind) {
-  constexpr int kTries = 50;
+  constexpr int kTries = 15;
   Outcome outcome = try_lock(fd, kind);
   for (int i = 0; i < kTries && outcome == Outcome::held_by_another; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -61,7 +61,7 @@ void write_holder(int fd, const std::string& text) {
 void WorkLock::take_as_first(const fs::path& work_dir, std::size_t num_ranks) {
   fs::create_directories(work_dir);
   run_ = open_lock(work_dir / "lock");
-  const Outcome outcome = try_lock(run_, LOCK_EX);
+  const Outcome outcome = lock_with_patience(run_, LOCK_EX);
   if (outcome == Outcome::not_supported) {
     warning_ = fmt::format("{} cannot be locked (the file system has no locks). Start no second "
                            "run in it.", work_dir.string());

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <string>
@@ -21,10 +22,13 @@ struct Verb {
   int (*function)(const Arguments&);
 };
 
-const std::array<Verb, 3> kVerbs = {{
+const std::array<Verb, 6> kVerbs = {{
     {"run", "quantize a model as a job file says", run_verb},
     {"eval", "perplexity of a model folder, plain or packed", eval_verb},
     {"inspect", "what is in a model, an output, a work folder or a file", inspect_verb},
+    {"status", "how far a run is: progress, rate, ETA, ranks", status_verb},
+    {"verify", "every digest, size and tensor of an output, every file of a work folder", verify_verb},
+    {"compare", "two models, layer by layer", compare_verb},
 }};
 
 void print_help(std::FILE* out) {
@@ -119,10 +123,13 @@ int guarded(const Arguments& words) {
 }  // namespace tessera::cli
 
 int main(int argc, char** argv) {
-  const int code = tessera::cli::guarded(tessera::cli::Arguments(argv + 1, argv + argc));
+  int code = tessera::cli::guarded(tessera::cli::Arguments(argv + 1, argv + argc));
   if (std::fflush(stdout) != 0 && code == tessera::cli::kDone) {
     fmt::print(stderr, "tessera: cannot write to standard output\n");
-    return tessera::cli::kFailed;
+    code = tessera::cli::kFailed;
   }
-  return code;
+  std::fflush(stderr);
+  // Past the libraries' own clearing up: an interrupted run has dropped calls of theirs half-way,
+  // and the exit code must be the one that was said.
+  std::_Exit(code);
 }

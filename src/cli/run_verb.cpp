@@ -118,7 +118,9 @@ int run_verb(const Arguments& words) {
   if (!parse(words, arguments)) return kDone;
   static StopFlag stop;
   stop_on_signals(stop);
-  const auto comm = cluster::connect(cluster::launch_environment(), stop);
+  const auto launched = cluster::launch_environment();
+  if (!launched.launcher.empty()) stop_without_launcher();
+  const auto comm = cluster::connect(launched, stop);
   try {
     return run_on_rank(arguments, *comm, stop);
   } catch (...) {

@@ -1,5 +1,7 @@
 #include "cli/signals.hpp"
 
+#include <sys/prctl.h>
+
 #include <csignal>
 
 namespace tessera::cli {
@@ -21,6 +23,10 @@ void stop_on_signals(StopFlag& stop) {
   for (const int signal : {SIGUSR1, SIGTERM}) sigaction(signal, &action, nullptr);
   action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
+}
+
+void stop_without_launcher() {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
 }  // namespace tessera::cli

@@ -8,4 +8,8 @@ namespace tessera::cli {
 /// @pre @p stop lives as long as the program
 void stop_on_signals(StopFlag& stop);
 
+/// Asks the run to stop (SIGTERM) when the process that started this one is gone: ranks whose
+/// launcher was killed would go on unseen, and keep the work folder locked.
+void stop_without_launcher();
+
 }  // namespace tessera::cli

@@ -68,6 +68,16 @@ TEST(RankWatch, NamesARankThatGivesNoSign) {
   EXPECT_EQ(stop.exit_code(), 75);
 }
 
+TEST(RankWatch, LeavesWhenAllHaveComeOrTheTimeIsUp) {
+  const test::TemporaryFolder folder;
+  StopFlag first, second;
+  RankWatch watch_first(folder.path(), 0, 2, first, kFast, ignore);
+  EXPECT_FALSE(watch_first.leave_together(0.05));
+  RankWatch watch_second(folder.path(), 1, 2, second, kFast, ignore);
+  EXPECT_TRUE(watch_second.leave_together(5));
+  EXPECT_TRUE(watch_first.leave_together(5));
+}
+
 TEST(RankWatch, NamesARankThatNeverCame) {
   const test::TemporaryFolder folder;
   StopFlag stop;

@@ -49,7 +49,7 @@ class Drill:
         (folder / "job.yaml").write_text(JOB.format(model=arguments.model, text=arguments.text))
         self.environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                                 OMP_NUM_THREADS="1")
-        self.counts = {}
+        self.counts, self.at_block, self.starts = {}, 0, 0
 
     def command(self, ranks, threads):
         words = [self.program, "run", "job.yaml", "--resume", "--set", f"runtime.threads={threads}"]
@@ -96,19 +96,20 @@ class Drill:
         return found
 
     def calibrated_blocks(self):
-        """First and last block that the last attempt was at, as rank 0 tells."""
+        """First and last block that the attempt was at, as rank 0 tells; None where it never got there."""
         log = self.folder / "work" / "logs" / "rank-00000.jsonl"
-        blocks = []
+        blocks, starts = [], 0
         for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
             try:
                 event = json.loads(line)
             except ValueError:
                 continue
             if event["type"] == "start":
-                blocks = []
+                blocks, starts = [], starts + 1
             elif event["type"] == "progress" and event["stage"] == "calibrate":
                 blocks.append(event["done"])
-        return (blocks[0], blocks[-1]) if blocks else None
+        is_new, self.starts = starts > self.starts, starts
+        return (blocks[0], blocks[-1]) if blocks and is_new else (None, None)
 
     @staticmethod
     def children(process):
@@ -135,7 +136,7 @@ class Drill:
                 os.kill(pid, number)
             except ProcessLookupError:
                 pass
-        if number == signal.SIGSTOP and (ranks == 0 or target == "all"):
+        if number == signal.SIGSTOP and (ranks <= 1 or target == "all"):
             # Nobody is left to notice: a batch system would end it.
             time.sleep(0.2)
             for pid in victims:
@@ -149,7 +150,7 @@ class Drill:
         """One attempt that is hit; returns its exit code and a line about it."""
         ranks, threads = self.random.choice((0, *RANKS)), self.random.choice((1, 2))
         moment = self.random.uniform(0.05, 1.1) * seconds * max(1.0, ranks / 4)
-        before, earlier = self.committed(), self.calibrated_blocks()
+        before = self.committed()
         process = self.start(ranks, threads)
         what, number, target = "not hit", None, None
         try:
@@ -161,24 +162,26 @@ class Drill:
         try:
             code = process.wait(30)
         except subprocess.TimeoutExpired:
-            process.kill()
+            for pid in (*self.children(process), process.pid):
+                os.kill(pid, signal.SIGKILL)
             raise SystemExit(f"still running 30 s after {what} on {ranks} ranks:\n{self.log()}") from None
         took = time.monotonic() - hit_at
-        time.sleep(0.05)
-        self.check(code, number, target, ranks, before, earlier)
-        return code, f"{ranks or 'plain'} ranks x {threads}, {what} after {moment:.2f} s: exit {code} in {took:.1f} s"
+        line = f"{ranks or 'plain'} ranks x {threads}, {what} after {moment:.2f} s: exit {code} in {took:.1f} s"
+        self.check(code, number, target, ranks, before, line)
+        return code, line
 
-    def check(self, code, number, target, ranks, before, earlier):
+    def check(self, code, number, target, ranks, before, line):
         asked = number in (signal.SIGUSR1, signal.SIGTERM) and (target != "launcher" or ranks == 0)
         if asked and code not in (0, 75, -number, 128 + (number or 0)):
-            raise SystemExit(f"ended with {code} where 75 was expected:\n{self.log()}")
+            raise SystemExit(f"{line}, where 75 was expected:\n{self.log()}")
         if number is None and code != 0:
-            raise SystemExit(f"ended with {code} though nothing hit it:\n{self.log()}")
+            raise SystemExit(f"{line}, though nothing hit it:\n{self.log()}")
         if lost := before - self.committed():
             raise SystemExit(f"no longer committed: {sorted(lost)[:3]}")
-        latest = self.calibrated_blocks()
-        if earlier and latest and latest[0] < earlier[1] and code == 0 and not before:
-            raise SystemExit(f"calibration went back from block {earlier[1]} to {latest[0]}")
+        first, last = self.calibrated_blocks()
+        if first is not None and first < self.at_block:
+            raise SystemExit(f"calibration went back from block {self.at_block} to {first}: {line}")
+        self.at_block = max(self.at_block, last if last is not None else 0)
 
     def run(self, rounds):
         expected, seconds = self.undisturbed()
@@ -186,16 +189,9 @@ class Drill:
         done = finished = codes_75 = 0
         while done < rounds:
             self.forget()
-            code, previous = None, None
+            code, self.at_block, self.starts = None, 0, 0
             while code != 0:
-                begun = self.calibrated_blocks()
                 code, line = self.round(seconds)
-                latest = self.calibrated_blocks()
-                if begun and latest and latest is not begun and latest[0] < begun[1] and previous is not None:
-                    # The same attempt's line may still be the last where this one never got to calibrate.
-                    if latest != begun:
-                        raise SystemExit(f"calibration went back from block {begun[1]} to {latest[0]}: {line}")
-                previous = line
                 done += 1
                 codes_75 += code == 75
                 print(f"{done}: {line}", flush=True)

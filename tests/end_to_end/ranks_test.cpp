@@ -42,7 +42,7 @@ class Ranks : public testing::Test {
 };
 
 TEST_F(Ranks, OneAnswerForEveryNumberOfRanksAndThreads) {
-  job_.output.max_shard_size = 20'000;  // several output files, more than ranks and fewer
+  job_.output.max_shard_size = 3000;  // several output files, more than ranks and fewer
   const auto expected = make_expected();
   ASSERT_GT(expected.size(), 7u);
   for (const std::size_t ranks : {1, 2, 3, 4, 7}) {
@@ -95,8 +95,8 @@ TEST_F(Ranks, Trap01And07StoppedAnywhereAndResumedOnAnotherNumberOfRanks) {
   const auto expected = make_expected();
   const std::size_t ranks[] = {3, 1, 4, 2, 7};
   int num_stopped = 0;
-  for (int event = 1;; event += 4) {
-    const std::size_t first = ranks[event % 5], second = ranks[(event / 4) % 5];
+  for (int event = 1;; event += 3) {
+    const std::size_t first = ranks[event % 5], second = ranks[(event / 3) % 5];
     if (run_until_event(job_, first, event)) break;
     ++num_stopped;
     EXPECT_FALSE(fs::exists(job_.output.dir)) << event;

@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "linalg/cholesky.hpp"
 
@@ -16,11 +18,25 @@ double mean_diagonal(MatrixView<const double> hessian) {
   return mean > 0 ? mean : 1.0;  // a layer that saw no input at all: damping alone remains
 }
 
+/// What damping is a share of: the mean of the diagonal, its largest hundredth left out. One channel
+/// of massive activations can hold nearly all of the trace (99.8 % in a layer of SmolLM2), and a
+/// share of the plain mean would drown all other channels.
+double typical_diagonal(MatrixView<const double> hessian) {
+  std::vector<double> diagonal(hessian.rows);
+  for (std::size_t j = 0; j < hessian.rows; ++j) diagonal[j] = hessian(j, j);
+  std::ranges::sort(diagonal);
+  const std::size_t num_kept = diagonal.size() - diagonal.size() / 100;
+  double sum = 0;
+  for (std::size_t j = 0; j < num_kept; ++j) sum += diagonal[j];
+  return sum > 0 ? sum / static_cast<double>(num_kept) : mean_diagonal(hessian);
+}
+
 /// S (H / mean + damp I) S by position, in fp64, full square.
 Matrix<double> transform(MatrixView<const double> hessian, std::span<const float> scale,
                          std::span<const std::uint32_t> perm, double damp, bool diagonal_only) {
   const std::size_t n = hessian.rows;
   const double mean = mean_diagonal(hessian);
+  damp *= typical_diagonal(hessian) / mean;
   Matrix<double> result(n, n);
   for (std::size_t p = 0; p < n; ++p) {
     for (std::size_t q = 0; q <= p; ++q) {
@@ -57,10 +73,11 @@ std::size_t count_dead_columns(MatrixView<const double> hessian) {
 std::vector<double> column_importance(MatrixView<const double> hessian, std::span<const float> scale,
                                       double damp_fraction) {
   const double mean = mean_diagonal(hessian);
+  const double damp = damp_fraction * typical_diagonal(hessian) / mean;
   std::vector<double> importance(hessian.rows);
   for (std::size_t j = 0; j < hessian.rows; ++j) {
     const double s = scale[j];
-    importance[j] = (hessian(j, j) / mean + damp_fraction) * s * s;
+    importance[j] = (hessian(j, j) / mean + damp) * s * s;
   }
   return importance;
 }
