@@ -13,9 +13,9 @@ namespace tessera::cluster {
 
 /// A group of ranks that can talk. Moves spans of numbers and knows nothing of what they mean.
 ///
-/// Every function but rank(), size(), draw_ticket() and progress() is collective: all ranks call it,
-/// in the same order, with matching arguments. All waiting is done looking at the stop flag: a rank
-/// that waits when the run is to end throws Interrupted. Used by one thread of each rank.
+/// Every function but rank(), size(), draw_ticket() and progress() is collective: all ranks call
+/// it, in the same order, with matching arguments. All waiting is done looking at the stop flag: a
+/// rank that waits when the run is to end throws Interrupted. Used by one thread of each rank.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -35,14 +35,15 @@ class Communicator {
 
   /// Starts the shared ticket counter from 0.
   virtual void reset_tickets() = 0;
-  /// The next number of the shared counter; each is given out once. Talks to no rank's attention.
+  /// The next number of the shared counter; each is given out once. The first rank keeps it, and
+  /// answers whenever it waits or calls progress().
   virtual std::uint64_t draw_ticket() = 0;
 
   /// Lets other ranks' requests to this one through; called now and then from long computations.
   virtual void progress() {}
 
-  /// Waits at most @p seconds until every rank has come here to leave, looking at no flag; true when
-  /// all came. For failures that all ranks agreed on: nothing else may be called afterwards.
+  /// Waits at most @p seconds until every rank has come here to leave, looking at no flag; true
+  /// when all came. For failures that all ranks agreed on: nothing else may be called afterwards.
   virtual bool leave_together(double seconds) = 0;
   /// After a wait was given up (Interrupted): what was being sent or received may be gone, so
   /// nothing may touch the transport any more. leave_together() then returns false at once.

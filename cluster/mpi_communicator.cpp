@@ -1,5 +1,3 @@
-#include <mpi.h>
-
 #include <array>
 #include <chrono>
 #include <exception>
@@ -8,6 +6,7 @@
 #include <utility>
 
 #include <fmt/core.h>
+#include <mpi.h>
 
 #include "cluster/communicator.hpp"
 #include "cluster/self_communicator.hpp"
@@ -21,9 +20,10 @@ void check(int result, const char* call) {
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
   MPI_Error_string(result, text, &length);
-  throw MachineError(fmt::format(
-      "{} failed ({}). The run can go on with --resume; look at the network and the launcher's log.",
-      call, std::string(text, static_cast<std::size_t>(length))));
+  throw MachineError(
+      fmt::format("{} failed ({}). The run can go on with --resume; look at the network and the "
+                  "launcher's log.",
+                  call, std::string(text, static_cast<std::size_t>(length))));
 }
 
 /// MPI from MPI_Init to MPI_Finalize. Not finalized while an exception ends the run: the other
@@ -118,8 +118,9 @@ class MpiCommunicator final : public Communicator {
       MPI_Status asker;
       check(MPI_Iprobe(MPI_ANY_SOURCE, kTicketTag, tickets_, &is_asked, &asker), "MPI_Iprobe");
       if (is_asked == 0 || !is_first()) return;
-      check(MPI_Recv(nullptr, 0, MPI_BYTE, asker.MPI_SOURCE, kTicketTag, tickets_, MPI_STATUS_IGNORE),
-            "MPI_Recv");
+      check(
+          MPI_Recv(nullptr, 0, MPI_BYTE, asker.MPI_SOURCE, kTicketTag, tickets_, MPI_STATUS_IGNORE),
+          "MPI_Recv");
       check(MPI_Send(&next_ticket_, 1, MPI_UINT64_T, asker.MPI_SOURCE, kTicketTag, tickets_),
             "MPI_Send");
       ++next_ticket_;
@@ -142,9 +143,7 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
-  void wait(MPI_Request& request, const char* call) {
-    wait_all({&request, 1}, call);
-  }
+  void wait(MPI_Request& request, const char* call) { wait_all({&request, 1}, call); }
   void wait_all(std::span<MPI_Request> requests, const char* call) {
     int done = 0;
     wait_until(
@@ -197,8 +196,8 @@ std::vector<std::string> MpiCommunicator::all_gather(const std::string& mine) {
   wait(request, "MPI_Iallgatherv");
   std::vector<std::string> all;
   for (std::size_t r = 0; r < size(); ++r) {
-    all.push_back(joined.substr(static_cast<std::size_t>(offsets[r]),
-                                static_cast<std::size_t>(lengths[r])));
+    all.push_back(
+        joined.substr(static_cast<std::size_t>(offsets[r]), static_cast<std::size_t>(lengths[r])));
   }
   return all;
 }

@@ -1,13 +1,12 @@
 #include "cluster/rank_watch.hpp"
 
-#include <unistd.h>
-
 #include <array>
 #include <fstream>
 #include <sstream>
 #include <system_error>
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 namespace fs = std::filesystem;
 
@@ -87,7 +86,8 @@ void RankWatch::work() {
 }
 
 void RankWatch::beat() {
-  write_small(sign_file(folder_, rank_), fmt::format("{} {} {}\n", host_name(), ::getpid(), ++beats_));
+  write_small(sign_file(folder_, rank_),
+              fmt::format("{} {} {}\n", host_name(), ::getpid(), ++beats_));
 }
 
 void RankWatch::look_for_stop() {
@@ -124,10 +124,10 @@ void RankWatch::look_at_neighbour() {
     neighbour_->host = "an unknown node";
   }
   on_hung_(*neighbour_);
-  stop_.request(fmt::format(
-      "rank {} on {} (process {}) has given no sign of life for {} s", neighbour_->rank,
-      neighbour_->host, neighbour_->process_id,
-      std::chrono::duration_cast<std::chrono::seconds>(times_.hung_after).count()));
+  stop_.request(
+      fmt::format("rank {} on {} (process {}) has given no sign of life for {} s", neighbour_->rank,
+                  neighbour_->host, neighbour_->process_id,
+                  std::chrono::duration_cast<std::chrono::seconds>(times_.hung_after).count()));
 }
 
 void RankWatch::tell(const std::string& why, int exit_code) {

@@ -28,16 +28,16 @@ struct RankSign {
 };
 std::optional<RankSign> read_rank_sign(const std::filesystem::path& folder, std::size_t rank);
 
-/// A thread beside each rank's work that needs neither MPI nor the rank's attention, only the folder
-/// the ranks share. It
+/// A thread beside each rank's work that needs neither MPI nor the rank's attention, only the
+/// folder the ranks share. It
 ///   - rewrites this rank's sign of life;
 ///   - looks at the next rank's, and when that has not changed for hung_after, names it and asks
 ///     all ranks to stop (a rank that is stopped, swapped out or on a lost node answers nothing,
 ///     and a collective would wait for it for ever);
 ///   - passes on a wish to stop: a rank whose flag is set writes the file `stop`, and every rank
 ///     that sees it sets its own.
-/// A file that cannot be written is tried again at the next beat; the watch never ends a run because
-/// of its own files.
+/// A file that cannot be written is tried again at the next beat; the watch never ends a run
+/// because of its own files.
 class RankWatch {
  public:
   /// @p on_hung is called on the watch's thread, once, with the rank that does not answer.

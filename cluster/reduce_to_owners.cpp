@@ -72,8 +72,7 @@ ReductionCost reduce_to_owners(Communicator& comm, const std::vector<Slab>& slab
       partial.add(mine[step].slab, mine[step].offset, messages.incoming[r]);
     }
   }
-  cost.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  cost.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return cost;
 }
 

@@ -28,8 +28,8 @@ struct ReductionCost {
   double seconds = 0;
 };
 
-/// Adds the partials of the ranks 0 ... @p num_partials - 1 to the sums their slabs' owners keep, in
-/// rank order: the order of addition is the same for every number of ranks when rank r holds
+/// Adds the partials of the ranks 0 ... @p num_partials - 1 to the sums their slabs' owners keep,
+/// in rank order: the order of addition is the same for every number of ranks when rank r holds
 /// partial r of a round and rounds follow each other (as in KaMPIng's reproducible reduction, the
 /// order is fixed by the data and not by who computes). Ranks from num_partials on hold no partial
 /// in this round; they take part nevertheless. Collective.

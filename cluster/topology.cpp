@@ -1,8 +1,8 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <set>
+
+#include <unistd.h>
 
 #include "cluster/communicator.hpp"
 

@@ -50,7 +50,7 @@ void Attempt::tell(const std::exception& error) {
   watch_->tell(why, exit_code_of(error));
   if (run_.comm.size() == 1) return;
   run_.comm.abandon();
-  constexpr double kGraceSeconds = 10;
+  constexpr double kGraceSeconds = 5;
   watch_->leave_together(kGraceSeconds);
 }
 

@@ -1,5 +1,6 @@
 #include "jobs/child_process.hpp"
 
+#include <csignal>
 #include <memory>
 
 #include <fcntl.h>
@@ -39,6 +40,25 @@ class FileActions {
   posix_spawn_file_actions_t actions_{};
 };
 
+/// No signal is blocked in the child, whatever is blocked here.
+class Attributes {
+ public:
+  Attributes() {
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes_);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
+  }
+  ~Attributes() { posix_spawnattr_destroy(&attributes_); }
+  Attributes(const Attributes&) = delete;
+  Attributes& operator=(const Attributes&) = delete;
+  const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_{};
+};
+
 void read_lines(int descriptor, const std::function<void(const std::string&)>& on_line,
                 std::vector<std::string>& kept) {
   const std::unique_ptr<FILE, CloseFile> in(fdopen(descriptor, "r"));
@@ -76,8 +96,10 @@ ChildResult run_child(const std::vector<std::string>& argv,
 
   pid_t child = 0;
   const FileActions actions(ends[1]);
+  const Attributes attributes;
   const int error =
-      posix_spawnp(&child, argv[0].c_str(), actions.get(), nullptr, arguments.data(), environ);
+      posix_spawnp(&child, argv[0].c_str(), actions.get(), attributes.get(), arguments.data(),
+                   environ);
   close(ends[1]);
   if (error != 0) {
     close(ends[0]);

@@ -36,25 +36,20 @@ bool HiddenStates::is_file_name(const std::string& file) {
 }
 
 HiddenStates::HiddenStates(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
-                           std::vector<Tile> shards, std::size_t first_block,
-                           bool is_kept_in_memory)
+                           std::vector<Tile> shards, std::vector<std::size_t> mine,
+                           std::size_t first_block)
     : run_(run),
       prepared_(prepared),
       work_(work),
       shards_(std::move(shards)),
-      is_kept_in_memory_(is_kept_in_memory),
+      mine_(std::move(mine)),
+      is_kept_in_memory_(prepared.memory.hidden_in_memory),
       length_(prepared.sample_length()),
       forward_(prepared.config, length_) {
   if (!is_kept_in_memory_) return;
-  for (const std::size_t s : own_shards()) {
+  for (const std::size_t s : mine_) {
     states_[s] = first_block == 0 ? embed(shards_[s]) : load(first_block - 1, s);
   }
-}
-
-std::vector<std::size_t> HiddenStates::own_shards() const {
-  std::vector<std::size_t> own;
-  for (std::size_t s = run_.comm.rank(); s < shards_.size(); s += run_.comm.size()) own.push_back(s);
-  return own;
 }
 
 Matrix<float> HiddenStates::embed(Tile samples) const {
@@ -106,7 +101,7 @@ void HiddenStates::advance(std::size_t shard, const forward::BlockWeights& weigh
 
 void HiddenStates::commit(std::size_t block) {
   if (!is_kept_in_memory_) return;  // advance() has
-  for (const std::size_t s : own_shards()) {
+  for (const std::size_t s : mine_) {
     StoredStates stored{std::move(states_.at(s))};
     work_.commit(file(block, s, shards_.size()), "hidden", stored);
     states_[s] = std::move(stored.hidden);
@@ -114,7 +109,7 @@ void HiddenStates::commit(std::size_t block) {
 }
 
 void HiddenStates::drop(std::size_t block) {
-  for (const std::size_t s : own_shards()) work_.drop(file(block, s, shards_.size()));
+  for (const std::size_t s : mine_) work_.drop(file(block, s, shards_.size()));
 }
 
 }  // namespace tessera::jobs

@@ -13,20 +13,20 @@
 
 namespace tessera::jobs {
 
-/// What calibration shards look like between two blocks, for the shards of one rank, and the one way
-/// to move them through a block. Every state is committed
+/// What calibration shards look like between two blocks, for the shards of one rank, and the one
+/// way to move them through a block. Every state is committed
 /// (calibration/block-00004/hidden-00002-of-00008.h5), so that a resumed run goes on from the very
 /// numbers and never computes them another way; the previous block's is dropped when all ranks have
 /// theirs. In memory as well where the job's host_memory allows it.
 class HiddenStates {
  public:
-  /// Shards s with s % size == rank. @p first_block is where the walk begins: 0 embeds the tokens, b
-  /// reads what was committed after block b - 1.
+  /// @param shards all of them; @p mine: those that this rank moves. @p first_block is where the
+  /// walk begins: 0 embeds the tokens, b reads what was committed after block b - 1.
   HiddenStates(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
-               std::vector<Tile> shards, std::size_t first_block, bool is_kept_in_memory);
+               std::vector<Tile> shards, std::vector<std::size_t> mine, std::size_t first_block);
 
-  /// Moves @p shard of this rank through block @p block, adding what linear layers see to @p partial
-  /// unless it is null.
+  /// Moves @p shard of this rank through block @p block, adding what linear layers see to @p
+  /// partial unless it is null.
   void advance(std::size_t shard, const forward::BlockWeights& weights, std::size_t block,
                BlockStatistics* partial);
 
@@ -41,12 +41,12 @@ class HiddenStates {
  private:
   Matrix<float> embed(Tile samples) const;
   Matrix<float> load(std::size_t block, std::size_t shard) const;
-  std::vector<std::size_t> own_shards() const;
 
   RunContext& run_;
   const PreparedRun& prepared_;
   WorkFolder& work_;
   std::vector<Tile> shards_;
+  std::vector<std::size_t> mine_;
   bool is_kept_in_memory_;
   std::size_t length_;
   forward::BlockForward forward_;

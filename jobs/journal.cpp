@@ -88,6 +88,12 @@ void Journal::rewrite() {
   write_file_atomically(file_, content);
 }
 
+void Journal::replace(std::vector<JsonValue> lines) {
+  lines_ = std::move(lines);
+  rewrite();
+  is_mended_ = true;
+}
+
 void Journal::append(const JsonValue& line) {
   if (!is_mended_ && (num_damaged_ > 0 || !fs::exists(file_))) rewrite();
   is_mended_ = true;

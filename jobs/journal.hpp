@@ -23,6 +23,9 @@ class Journal {
   /// the file, lest the new one be glued to the rest of an old one.
   void append(const JsonValue& line);
 
+  /// Puts these lines in the place of all there are, in one step.
+  void replace(std::vector<JsonValue> lines);
+
  private:
   void rewrite();
 

@@ -38,18 +38,19 @@ Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
   for (const auto& layer : model::linear_layers(config, 0)) {
     sizes.weights += 2 * sizeof(float) * layer.in_features * layer.out_features;
   }
-  const Bytes length = static_cast<Bytes>(
-      std::max(job.calibration.max_seq_length, job.evaluation.is_wanted() ? job.evaluation.context_length : 1));
+  const Bytes length =
+      static_cast<Bytes>(std::max(job.calibration.max_seq_length,
+                                  job.evaluation.is_wanted() ? job.evaluation.context_length : 1));
   const Bytes tokens = std::max(kBatchTokens, length);
-  sizes.intermediates =
-      sizeof(float) * tokens *
-      (4 * config.hidden_size + 2 * config.q_size() + 2 * config.kv_size() + 3 * config.intermediate_size);
+  sizes.intermediates = sizeof(float) * tokens *
+                        (4 * config.hidden_size + 2 * config.q_size() + 2 * config.kv_size() +
+                         3 * config.intermediate_size);
   for (const auto role : roles_of_block(units, units.front().layer.block)) {
     const Bytes n = channels_of(config, role);
     sizes.partial += n * n * sizeof(double);
   }
-  sizes.ends = sizeof(float) * config.hidden_size * config.vocab_size *
-               (config.tied_embeddings ? 2 : 3);
+  sizes.ends =
+      sizeof(float) * config.hidden_size * config.vocab_size * (config.tied_embeddings ? 2 : 3);
   for (const LayerUnit& unit : units) sizes.solve = std::max(sizes.solve, solve_bytes(unit.layer));
   return sizes;
 }
@@ -72,11 +73,14 @@ MemoryPlan plan_memory(const QuantizeJob& job, const model::ModelConfig& config,
                        std::size_t num_threads) {
   const Bytes bound = job.runtime.host_memory;
   const Sizes sizes = sizes_of(job, config, units);
-  const auto hidden_bytes = [&](Bytes tokens) { return tokens * config.hidden_size * sizeof(float); };
+  const auto hidden_bytes = [&](Bytes tokens) {
+    return tokens * config.hidden_size * sizeof(float);
+  };
 
   const auto num_shards = static_cast<Bytes>(job.calibration.num_shards);
   const auto length = static_cast<Bytes>(job.calibration.max_seq_length);
-  const Bytes samples_a_shard = (static_cast<Bytes>(job.calibration.num_samples) + num_shards - 1) / num_shards;
+  const Bytes samples_a_shard =
+      (static_cast<Bytes>(job.calibration.num_samples) + num_shards - 1) / num_shards;
   const Bytes one_shard = hidden_bytes(samples_a_shard * length);
   const Bytes own_shards = one_shard * ((num_shards + num_ranks - 1) / num_ranks);
   // Beside the partial: this rank's slabs of the sum, and per thread a product of one tile.

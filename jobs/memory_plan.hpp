@@ -11,8 +11,9 @@ namespace tessera::jobs {
 /// How a rank stays within runtime.host_memory: what it keeps in memory and what it leaves in the
 /// work folder. No choice here changes a result.
 struct MemoryPlan {
-  bool hidden_in_memory = true;       ///< calibration's hidden states; else read and written a shard at a time
-  std::uint64_t max_hidden_bytes = 0; ///< evaluation's, 0 for all windows at once
+  bool hidden_in_memory =
+      true;  ///< calibration's hidden states; else read and written a shard at a time
+  std::uint64_t max_hidden_bytes = 0;  ///< evaluation's, 0 for all windows at once
   std::uint64_t calibrate_bytes = 0, solve_bytes = 0, assemble_bytes = 0, evaluate_bytes = 0;
 
   std::uint64_t peak_bytes() const;

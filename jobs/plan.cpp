@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string_view>
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
@@ -144,6 +145,14 @@ std::vector<SlabFile> slab_files(const model::ModelConfig& config,
     }
   }
   return files;
+}
+
+std::string partial_file(const SlabFile& slab, std::size_t shard, std::size_t num_shards) {
+  const std::string stem = "/statistics-";
+  std::string name = slab.file;
+  name.replace(name.find(stem), stem.size(), "/partial-");
+  name.resize(name.size() - std::string_view(".h5").size());
+  return fmt::format("{}-shard-{:05}-of-{:05}.h5", name, shard, num_shards);
 }
 
 std::string solved_file(const model::LinearLayer& layer) {

@@ -57,6 +57,10 @@ struct SlabFile {
 std::vector<SlabFile> slab_files(const model::ModelConfig& config,
                                  const std::vector<LayerUnit>& units, std::size_t block);
 
+/// A slab of one shard's partial, where shards are calibrated apart and merged later:
+/// "calibration/block-00004/partial-mlp_input-00000-of-00001-shard-00002-of-00008.h5"
+std::string partial_file(const SlabFile& slab, std::size_t shard, std::size_t num_shards);
+
 /// "solved/block-00004/mlp.down_proj.h5"
 std::string solved_file(const model::LinearLayer& layer);
 

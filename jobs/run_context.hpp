@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <string>
 
 #include "cluster/communicator.hpp"
 #include "core/log.hpp"
@@ -20,6 +21,7 @@ struct RunContext {
   cluster::Communicator& comm;
   StopFlag& stop;
   Deadline deadline = {};
+  std::string redo_module = {};  ///< with ExistingRun::redo: a pattern of layers to solve again
   std::filesystem::path helpers = helper_folder();
 };
 

@@ -13,8 +13,7 @@ BlockStatistics empty_statistics(const model::ModelConfig& config,
                                  const std::vector<model::InputRole>& roles) {
   BlockStatistics statistics;
   for (const auto role : roles) {
-    statistics.of_role.emplace(role,
-                               calibration::InputStatistics(channels_of(config, role)));
+    statistics.of_role.emplace(role, calibration::InputStatistics(channels_of(config, role)));
   }
   return statistics;
 }

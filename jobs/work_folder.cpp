@@ -81,7 +81,7 @@ void WorkFolder::take(const JsonValue& line) {
   if (line.contains("run")) {
     forget_run();
     run_ = Fingerprint::from_json(line.at("run"));
-    run_id_ = run_->id();
+    run_id_ = line.at("id").text();
     const JsonValue& size = line.at("size");
     size_ = {static_cast<std::size_t>(size.at("blocks").integer()),
              static_cast<std::size_t>(size.at("layers").integer())};
@@ -108,7 +108,8 @@ std::vector<std::string> WorkFolder::committed_below(const std::string& prefix) 
 std::size_t WorkFolder::num_calibrated() const {
   std::set<std::string> blocks;
   for (const std::string& file : committed_below("calibration/")) {
-    if (file.find("/statistics-") != std::string::npos) blocks.insert(file.substr(0, file.rfind('/')));
+    if (file.find("/statistics-") != std::string::npos)
+      blocks.insert(file.substr(0, file.rfind('/')));
   }
   return blocks.size();
 }
@@ -131,25 +132,58 @@ void WorkFolder::require_usable(ExistingRun existing) const {
       root_.string(), how_far()));
 }
 
-void WorkFolder::begin(const Fingerprint& fingerprint, const RunSize& size, ExistingRun existing) {
+void WorkFolder::begin(const Fingerprint& fingerprint, const RunSize& size, ExistingRun existing,
+                       const std::set<std::string>& made_again) {
   require_usable(existing);
   if (existing == ExistingRun::discard) discard();
   fs::create_directories(root_);
-  if (holds_run()) {
-    const auto differences = fingerprint.differences_from(*run_);
-    if (differences.empty()) return;
-    throw InputError(fmt::format(
-        "{} holds a run of another job ({}): {}. Mend the job, throw the run away (--fresh), or "
-        "name another runtime.work_dir.",
-        root_.string(), how_far(), fmt::join(differences, "; ")));
-  }
+  if (!holds_run()) return start(fingerprint, size);
+  if (existing == ExistingRun::redo) return redo(fingerprint, made_again);
+  const auto differences = fingerprint.differences_from(*run_);
+  if (differences.empty()) return;
+  throw InputError(fmt::format(
+      "{} holds a run of another job ({}): {}. Mend the job, throw the run away (--fresh), or "
+      "name another runtime.work_dir.",
+      root_.string(), how_far(), fmt::join(differences, "; ")));
+}
+
+void WorkFolder::start(const Fingerprint& fingerprint, const RunSize& size) {
   for (const fs::path& file : later_journals(root_)) fs::remove(file);  // of a run that is no more
-  JsonValue line = JsonValue::object();
-  line.set("run", fingerprint.to_json());
-  line.set("size",
-           JsonValue::object().set("blocks", size.num_blocks).set("layers", size.num_layers));
+  size_ = size;
+  run_id_ = fingerprint.id();
+  const JsonValue line = run_line(fingerprint);
   journal_.append(line);
   take(line);
+}
+
+/// One new journal replaces all: it says what is kept, under the job that is wanted now. The files'
+/// identity stays that of the run they were made in.
+void WorkFolder::redo(const Fingerprint& fingerprint, const std::set<std::string>& made_again) {
+  for (const std::string& difference : fingerprint.differences_from(*run_)) {
+    if (difference.starts_with("quantize.overrides")) continue;
+    throw InputError(
+        fmt::format("{} holds a run of another job: {} (redo changes the settings of layers only). "
+                    "Mend the job.",
+                    root_.string(), difference));
+  }
+  std::vector<JsonValue> lines = {run_line(fingerprint)};
+  for (const auto& [file, digests] : committed_) {
+    if (made_again.contains(file)) continue;
+    for (const std::string& digest : digests) {
+      lines.push_back(JsonValue::object().set("commit", file).set("sha256", digest));
+    }
+  }
+  journal_.replace(lines);
+  for (const fs::path& file : later_journals(root_)) fs::remove(file);
+  refresh();
+}
+
+JsonValue WorkFolder::run_line(const Fingerprint& fingerprint) const {
+  JsonValue line = JsonValue::object();
+  line.set("run", fingerprint.to_json()).set("id", run_id_);
+  line.set("size",
+           JsonValue::object().set("blocks", size_.num_blocks).set("layers", size_.num_layers));
+  return line;
 }
 
 // The first journal goes first: without it nothing else in the folder counts. Tokens stay: they
@@ -180,10 +214,11 @@ std::set<std::string> WorkFolder::digests_of(const std::string& file) const {
   return found == committed_.end() ? std::set<std::string>() : found->second;
 }
 
-/// Whether the file has one of the digests it was committed with.
-bool WorkFolder::fits(const std::string& file) {
+bool WorkFolder::is_intact(const std::string& file) const {
+  const auto found = committed_.find(file);
+  if (found == committed_.end()) return false;
   try {
-    return committed_.at(file).contains(store::require_sealed(path(file)));
+    return found->second.contains(store::require_sealed(path(file)));
   } catch (const InputError&) {
     return false;
   }
@@ -205,7 +240,7 @@ bool WorkFolder::is_committed(const std::string& file) {
   const auto found = committed_.find(file);
   if (found == committed_.end()) return false;
   if (verified_.contains(file)) return true;
-  if (fits(file)) {
+  if (is_intact(file)) {
     verified_.insert(file);
     return true;
   }
@@ -219,7 +254,7 @@ void WorkFolder::verify(cluster::Communicator& comm) {
   std::size_t index = 0;
   for (const auto& [file, digests] : committed_) {
     if (index++ % comm.size() != comm.rank() || verified_.contains(file)) continue;
-    if (fits(file)) continue;
+    if (is_intact(file)) continue;
     set_aside(file);
     misfits += file + '\n';
   }
@@ -284,9 +319,8 @@ std::string WorkFolder::digest_of_commits() const {
 }
 
 void WorkFolder::record_finished(const std::string& manifest_digest) {
-  const auto line = JsonValue::object()
-                        .set("finished", manifest_digest)
-                        .set("commits", digest_of_commits());
+  const auto line =
+      JsonValue::object().set("finished", manifest_digest).set("commits", digest_of_commits());
   journal_.append(line);
   take(line);
 }

@@ -18,6 +18,7 @@ enum class ExistingRun {
   refuse,   ///< say how far it got, and stop
   resume,   ///< go on where it stands; start when there is none
   discard,  ///< throw it away
+  redo,     ///< go on, with other settings for some layers (quantize.overrides), solved again
 };
 
 /// How much a whole run commits; for saying how far one got.
@@ -34,7 +35,8 @@ struct RunSize {
 /// reads all of them. Their lines have no order among each other and need none: a file counts as
 /// committed when some line states the digest it has now.
 ///
-///     journal.jsonl             rank 0: {"run": {...}, "size": {...}}  {"stage": S, "seconds": T}
+///     journal.jsonl             rank 0: {"run": {...}, "id": I, "size": {...}}  {"stage": S,
+///     "seconds": T}
 ///                               {"finished": D, "commits": E}  and commits
 ///     journal-rank-00003.jsonl  {"commit": FILE, "sha256": D}
 class WorkFolder {
@@ -54,9 +56,15 @@ class WorkFolder {
   std::size_t num_calibrated() const;  ///< blocks
   std::size_t num_solved() const;      ///< layers
 
+  /// Of the run that is here; nothing when there is none.
+  const std::optional<Fingerprint>& fingerprint() const { return run_; }
+
   /// Starts a run of @p fingerprint or goes on with the one that is there. Throws InputError naming
   /// every key that differs when that one is of another job. Called on rank 0; others refresh().
-  void begin(const Fingerprint& fingerprint, const RunSize& size, ExistingRun existing);
+  /// @param made_again with ExistingRun::redo: the files that no longer count, and may differ in
+  /// quantize.overrides; everything else that is committed is kept.
+  void begin(const Fingerprint& fingerprint, const RunSize& size, ExistingRun existing,
+             const std::set<std::string>& made_again = {});
 
   /// Reads what the journals of all ranks say by now.
   void refresh();
@@ -69,6 +77,8 @@ class WorkFolder {
   /// True when some journal has @p file with the digest that the file has. A file that has another
   /// is set aside as FILE.bad, reported, and no longer committed: it will be made again.
   bool is_committed(const std::string& file);
+  /// The same, for folders that are only looked at: nothing is set aside, nothing remembered.
+  bool is_intact(const std::string& file) const;
   /// The digests of every commit of @p file; empty when it is not committed.
   std::set<std::string> digests_of(const std::string& file) const;
   /// Every committed file below @p prefix, sorted.
@@ -106,9 +116,11 @@ class WorkFolder {
   void read_journals();
   void take(const JsonValue& line);
   void discard();
+  void start(const Fingerprint& fingerprint, const RunSize& size);
+  void redo(const Fingerprint& fingerprint, const std::set<std::string>& made_again);
+  JsonValue run_line(const Fingerprint& fingerprint) const;
   void forget_run();
   std::string digest_of_commits() const;
-  bool fits(const std::string& file);
   void set_aside(const std::string& file);
 
   std::filesystem::path root_;

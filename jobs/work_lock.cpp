@@ -63,8 +63,10 @@ void WorkLock::take_as_first(const fs::path& work_dir, std::size_t num_ranks) {
   run_ = open_lock(work_dir / "lock");
   const Outcome outcome = lock_with_patience(run_, LOCK_EX);
   if (outcome == Outcome::not_supported) {
-    warning_ = fmt::format("{} cannot be locked (the file system has no locks). Start no second "
-                           "run in it.", work_dir.string());
+    warning_ = fmt::format(
+        "{} cannot be locked (the file system has no locks). Start no second "
+        "run in it.",
+        work_dir.string());
     return;
   }
   if (outcome == Outcome::held_by_another) {

@@ -8,10 +8,10 @@ namespace tessera::jobs {
 
 /// Keeps a second run out of a work folder for as long as this one lives, on every rank.
 ///
-/// Rank 0 holds WORK/lock exclusively, every rank WORK/lock.ranks shared: flock(2), which the kernel
-/// (on NFS and Lustre the lock server) gives up when the process is gone, however it went. A new
-/// run needs both alone, so it also waits for orphans of an attempt whose rank 0 died first. Where
-/// the file system has no locks (ENOLCK, ENOTSUP), the run goes on with a warning.
+/// Rank 0 holds WORK/lock exclusively, every rank WORK/lock.ranks shared: flock(2), which the
+/// kernel (on NFS and Lustre the lock server) gives up when the process is gone, however it went. A
+/// new run needs both alone, so it also waits for orphans of an attempt whose rank 0 died first.
+/// Where the file system has no locks (ENOLCK, ENOTSUP), the run goes on with a warning.
 class WorkLock {
  public:
   /// Collective. Makes the folder. Throws InputError naming the run that has it, on all ranks.

@@ -35,6 +35,12 @@ void check(Problems& problems, const CalibrationSettings& s) {
                  "is missing (there is nothing to calibrate on). Name a text file, or a "
                  "token file in calibration.tokens.");
   }
+  for (std::size_t i = 0; i < s.only_shards.size(); ++i) {
+    if (s.only_shards[i] < s.num_shards) continue;
+    problems.add(fmt::format("only_shards[{}]", i),
+                 fmt::format("is {} (there are num_shards = {}, counted from 0). Name some of them.",
+                             s.only_shards[i], s.num_shards));
+  }
   if (s.num_shards > s.num_samples) {
     problems.add("num_shards",
                  fmt::format("is {} (there are {} samples, and no shard may be empty). Lower it to "

@@ -43,6 +43,11 @@ void describe(Fields& f, CalibrationSettings& s) {
     "calibration shards, which fix the order of summation; "
     "at least as many as processes",
     at_least(1));
+  f("only_shards", s.only_shards,
+    "calibrate these shards alone (from 0), and stop: another machine does the others, and "
+    "`tessera "
+    "merge` joins the work folders",
+    at_least(0), without_effect());
 }
 
 template <class Fields>
@@ -58,8 +63,10 @@ void describe(Fields& f, QuantizeSettings& s) {
     pattern());
   f("ignore", s.ignore, "which of them to leave as they are: patterns", pattern());
   f("dampening_frac", s.dampening_frac,
-    "share of the Hessian's mean diagonal that is added to its diagonal", between(0, 1),
-    alias("percdamp"), alias("damp_percent"), alias("damp_fraction"), alias("rel_damp"));
+    "share of the Hessian's mean diagonal (its largest hundredth left out) that is added to its "
+    "diagonal",
+    between(0, 1), alias("percdamp"), alias("damp_percent"), alias("damp_fraction"),
+    alias("rel_damp"));
   f("seed", s.seed, "of all random numbers, which also depend on the layer's name", alias("kseed"));
   f("vptq", s.vptq, "settings of the method vptq");
   f("overrides", s.overrides, "other settings for some layers; the first that matches wins",
@@ -98,8 +105,8 @@ void describe(Fields& f, RuntimeSettings& s) {
   f("backend", s.backend, "where numbers are crunched");
   f("threads", s.threads, "0 for the cores this process may use", at_least(0), without_effect(),
     alias("num_threads"));
-  f("host_memory", s.host_memory, "main memory that each process may use at most; 0 for no bound", in_bytes(),
-    without_effect());
+  f("host_memory", s.host_memory, "main memory that each process may use at most; 0 for no bound",
+    in_bytes(), without_effect());
   f("scratch", s.scratch, "disk space in work_dir to use at most; 0 for no bound", in_bytes(),
     without_effect());
   f("walltime_seconds", s.walltime_seconds,

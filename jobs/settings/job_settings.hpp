@@ -30,8 +30,9 @@ struct CalibrationSettings {
   std::vector<Path> text;  ///< plain text or .jsonl, tokenized as one stream in this order
   Path tokens;             ///< a ready token file (HDF5) instead
   int num_samples = 128;
-  int max_seq_length = 2048;  ///< tokens a sample
-  int num_shards = 8;         ///< fixes the order of summation
+  int max_seq_length = 2048;     ///< tokens a sample
+  int num_shards = 8;            ///< fixes the order of summation
+  std::vector<int> only_shards;  ///< calibrate these and stop, for `tessera merge`; empty: all
   bool operator==(const CalibrationSettings&) const = default;
 };
 
@@ -48,7 +49,7 @@ struct QuantizeSettings {
   Method method = Method::vptq;
   std::vector<std::string> targets = {".*_proj"};  ///< patterns; see layer_choice.hpp
   std::vector<std::string> ignore = {"lm_head"};
-  double dampening_frac = 0.05;  ///< share of the Hessian's mean diagonal added to its diagonal
+  double dampening_frac = 0.05;  ///< share of the Hessian's typical diagonal added to its diagonal
   std::uint64_t seed = 0;
   solver::VptqSettings vptq;
   std::vector<LayerOverride> overrides;  ///< first match wins
@@ -85,10 +86,10 @@ enum class Backend { automatic, cpu };
 struct RuntimeSettings {
   Path work_dir;
   Backend backend = Backend::automatic;
-  int threads = 0;                ///< 0: the cores this process may use
-  std::uint64_t host_memory = 0;  ///< bytes at most, each process; 0: no bound
-  std::uint64_t scratch = 0;      ///< bytes at most in work_dir; 0: no bound
-  int walltime_seconds = 0;       ///< when the run must have ended; 0: not known
+  int threads = 0;                  ///< 0: the cores this process may use
+  std::uint64_t host_memory = 0;    ///< bytes at most, each process; 0: no bound
+  std::uint64_t scratch = 0;        ///< bytes at most in work_dir; 0: no bound
+  int walltime_seconds = 0;         ///< when the run must have ended; 0: not known
   double hung_after_seconds = 120;  ///< a rank that gives no sign of life for so long is given up
   bool operator==(const RuntimeSettings&) const = default;
 };

@@ -34,8 +34,7 @@ class Calibration {
     const Walk walk = find_walk();
     if (walk.begin == walk.end) return;
     say_start(walk);
-    HiddenStates hidden(run_, prepared_, work_, shards_, walk.begin,
-                        prepared_.memory.hidden_in_memory);
+    HiddenStates hidden(run_, prepared_, work_, shards_, own_shards(), walk.begin);
     double longest_seconds = 0;
     for (std::size_t block = walk.begin; block < walk.end; ++block) {
       say(block, walk);
@@ -50,6 +49,13 @@ class Calibration {
   }
 
  private:
+  std::vector<std::size_t> own_shards() const {
+    std::vector<std::size_t> own;
+    for (std::size_t s = run_.comm.rank(); s < shards_.size(); s += run_.comm.size()) {
+      own.push_back(s);
+    }
+    return own;
+  }
   bool has_statistics(std::size_t block) {
     return std::ranges::all_of(slab_files(prepared_.config, prepared_.units, block),
                                [&](const SlabFile& slab) { return work_.is_committed(slab.file); });

@@ -24,8 +24,7 @@ std::string to_text(std::span<const double> losses) {
 
 /// Every window's loss, by window, on every rank.
 std::vector<double> losses_of_all_ranks(RunContext& run, std::size_t num_windows,
-                                        std::size_t context_length,
-                                        std::span<const double> mine) {
+                                        std::size_t context_length, std::span<const double> mine) {
   const auto all = run.comm.all_gather(to_text(mine));
   std::vector<double> losses(num_windows);
   for (std::size_t r = 0; r < all.size(); ++r) {
@@ -70,7 +69,8 @@ std::vector<std::string> damage_on_any_rank(RunContext& run, const PreparedRun& 
     return find_damage(prepared, packed, work, run.comm.rank(), run.comm.size());
   });
   std::vector<std::string> damage;
-  for (const std::string& of_rank : run.comm.all_gather(fmt::format("{}", fmt::join(found, "\n")))) {
+  for (const std::string& of_rank :
+       run.comm.all_gather(fmt::format("{}", fmt::join(found, "\n")))) {
     if (!of_rank.empty()) damage.push_back(of_rank);
   }
   return damage;

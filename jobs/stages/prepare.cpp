@@ -14,6 +14,7 @@
 #include "format/vptq_sizes.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/settings/job_file.hpp"
+#include "jobs/settings/layer_choice.hpp"
 #include "jobs/token_cache.hpp"
 #include "model/check_tensors.hpp"
 
@@ -43,8 +44,8 @@ PreparedRun open_model(RunContext& run, const QuantizeJob& job) {
   prepared.weights = std::make_unique<model::SafetensorsFolder>(job.model.path);
   model::check_tensors(*prepared.weights, prepared.config);  // from the headers alone
   prepared.units = plan_units(prepared.config, job.quantize);
-  prepared.memory = plan_memory(job, prepared.config, prepared.units, run.comm.size(),
-                                run.threads.count());
+  prepared.memory =
+      plan_memory(job, prepared.config, prepared.units, run.comm.size(), run.threads.count());
   return prepared;
 }
 
@@ -126,10 +127,25 @@ void say_what_is_done(Log& log, const PreparedRun& prepared, const WorkFolder& w
                        work.how_far()));
 }
 
+/// Files of the layers that a redo solves again.
+std::set<std::string> layers_made_again(const RunContext& run, const PreparedRun& prepared,
+                                        ExistingRun existing) {
+  std::set<std::string> files;
+  if (existing != ExistingRun::redo) return files;
+  for (const LayerUnit& unit : prepared.units) {
+    if (matches(run.redo_module, unit.layer.name)) files.insert(solved_file(unit.layer));
+  }
+  require_input(!files.empty(),
+                fmt::format("--module is '{}' (it matches no layer that is quantized, such as {}). "
+                            "Mend the pattern.",
+                            run.redo_module, prepared.units.back().layer.name));
+  return files;
+}
+
 void begin(RunContext& run, WorkFolder& work, const PreparedRun& prepared, ExistingRun existing) {
   cluster::on_first_rank(run.comm, [&] {
     work.begin(prepared.fingerprint, {blocks_of(prepared.units).size(), prepared.units.size()},
-               existing);
+               existing, layers_made_again(run, prepared, existing));
     write_file_atomically(work.path("job.yaml"), job_text(prepared.job));
   });
   if (!run.comm.is_first()) work.refresh();

@@ -5,9 +5,9 @@
 
 namespace tessera::jobs {
 
-/// Opens the model, checks it against the job, the output format and the memory that is allowed, from
-/// headers alone. Writes nothing. Throws InputError for the user's mistakes, with numbers, on all
-/// ranks. Collective.
+/// Opens the model, checks it against the job, the output format and the memory that is allowed,
+/// from headers alone. Writes nothing. Throws InputError for the user's mistakes, with numbers, on
+/// all ranks. Collective.
 PreparedRun open_inputs(RunContext& run, const QuantizeJob& job, const WorkFolder& work,
                         ExistingRun existing);
 

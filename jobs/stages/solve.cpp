@@ -147,8 +147,9 @@ class UnitSolver {
   void agree_on_end() const {
     for (const std::string& why : run_.comm.all_gather(stopped_at_)) {
       if (why.empty()) continue;
-      throw Interrupted(why + " (what was committed is kept). Go on with the same command and "
-                              "--resume.");
+      throw Interrupted(why +
+                        " (what was committed is kept). Go on with the same command and "
+                        "--resume.");
     }
   }
 

@@ -68,7 +68,8 @@ std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbe
   const std::size_t size = flat_size(num_channels);
   const std::size_t count = num_tiles(size, max_numbers);
   std::vector<Tile> slabs;
-  for (std::size_t i = 0; i < count; ++i) slabs.push_back({size * i / count, size * (i + 1) / count});
+  for (std::size_t i = 0; i < count; ++i)
+    slabs.push_back({size * i / count, size * (i + 1) / count});
   return slabs;
 }
 

@@ -37,7 +37,11 @@ CommandLine::CommandLine(std::string verb, std::string summary)
 CommandLine::~CommandLine() = default;
 
 void CommandLine::argument(std::string name, std::string text, std::string& value) {
-  arguments_.push_back({std::move(name), std::move(text), &value});
+  arguments_.push_back({std::move(name), std::move(text), &value, nullptr});
+}
+
+void CommandLine::rest(std::string name, std::string text, std::vector<std::string>& values) {
+  arguments_.push_back({std::move(name), std::move(text), nullptr, &values});
 }
 
 void CommandLine::flag(std::string name, std::string text, bool& value, char letter) {
@@ -128,6 +132,10 @@ void CommandLine::store_arguments(const std::vector<std::string>& words) const {
   for (std::size_t k = 0; k < arguments_.size(); ++k) {
     if (k >= words.size()) {
       refuse(fmt::format("{} is missing ({})", arguments_[k].name, arguments_[k].text));
+    }
+    if (arguments_[k].value == nullptr) {
+      arguments_[k].values->assign(words.begin() + static_cast<std::ptrdiff_t>(k), words.end());
+      return;
     }
     *arguments_[k].value = words[k];
   }

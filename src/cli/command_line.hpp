@@ -29,6 +29,8 @@ class CommandLine {
 
   /// A word that must be given, without a dash; in this order.
   void argument(std::string name, std::string text, std::string& value);
+  /// What follows the arguments: any number of words, at least one; @p name as in "WORK_DIR...".
+  void rest(std::string name, std::string text, std::vector<std::string>& values);
   /// --name
   void flag(std::string name, std::string text, bool& value, char letter = '\0');
   /// --name VALUE; @p value keeps what it holds when the option is absent.
@@ -61,7 +63,8 @@ class CommandLine {
   };
   struct Argument {
     std::string name, text;
-    std::string* value;
+    std::string* value;               ///< null: `values` takes this word and all that follow
+    std::vector<std::string>* values;
   };
   struct Parsed;
 

@@ -22,13 +22,15 @@ struct Verb {
   int (*function)(const Arguments&);
 };
 
-const std::array<Verb, 6> kVerbs = {{
+const std::array<Verb, 8> kVerbs = {{
     {"run", "quantize a model as a job file says", run_verb},
     {"eval", "perplexity of a model folder, plain or packed", eval_verb},
     {"inspect", "what is in a model, an output, a work folder or a file", inspect_verb},
     {"status", "how far a run is: progress, rate, ETA, ranks", status_verb},
-    {"verify", "every digest, size and tensor of an output, every file of a work folder", verify_verb},
+    {"verify", "every digest, size and tensor of an output or a work folder", verify_verb},
     {"compare", "two models, layer by layer", compare_verb},
+    {"redo", "solve some layers of a run again, and make its output anew", redo_verb},
+    {"merge", "join calibrations that were made apart", merge_verb},
 }};
 
 void print_help(std::FILE* out) {

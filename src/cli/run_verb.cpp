@@ -3,6 +3,7 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/run_summary.hpp"
 #include "cli/signals.hpp"
@@ -13,6 +14,7 @@
 #include "core/threads.hpp"
 #include "jobs/attempt.hpp"
 #include "jobs/jsonl_log.hpp"
+#include "jobs/partial_calibration.hpp"
 #include "jobs/quantize_job.hpp"
 #include "jobs/run_report.hpp"
 #include "jobs/settings/job_file.hpp"
@@ -22,10 +24,12 @@ namespace {
 
 struct RunArguments {
   std::string job;
+  std::string module;  // of a redo
   std::vector<std::string> set;
   bool resume = false, fresh = false, json = false, verbose = false;
 
   jobs::ExistingRun existing() const {
+    if (!module.empty()) return jobs::ExistingRun::redo;
     if (resume) return jobs::ExistingRun::resume;
     return fresh ? jobs::ExistingRun::discard : jobs::ExistingRun::refuse;
   }
@@ -48,6 +52,47 @@ bool parse(const Arguments& words, RunArguments& a) {
   return true;
 }
 
+bool parse_redo(const Arguments& words, RunArguments& a) {
+  CommandLine line("redo",
+                   "Solves some layers of a finished or interrupted run again, with other settings "
+                   "where --set gives\nthem (quantize.vptq.* only), and makes the output anew.");
+  line.argument("JOB.yaml", "the job of the run", a.job);
+  line.option("module", "PATTERN", "which layers: a pattern, as in quantize.targets", a.module);
+  line.options("set", "KEY=VALUE", "another value for these layers; may be given again", a.set);
+  line.flag("json", "print the report as one JSON document on standard output", a.json);
+  line.flag("verbose", "log more", a.verbose, 'v');
+  line.example(
+      "tessera redo job.yaml --module 'layers\\.0\\.mlp\\..*' --set "
+      "quantize.vptq.num_res_centroids=256");
+  if (!line.parse(words)) return false;
+  require_input(
+      !a.module.empty(),
+      "--module is missing (redo solves the layers that it matches). Name some, or run with "
+      "--fresh.");
+  return true;
+}
+
+/// The job with the settings that --set gives put first among the overrides, for the named layers.
+jobs::JobFile job_of_redo(const RunArguments& a) {
+  jobs::JobFile file = jobs::read_job(a.job, {});
+  jobs::QuantizeJob changed = jobs::read_job(a.job, a.set).job;
+  if (changed.quantize.vptq == file.job.quantize.vptq) {
+    require_input(changed == file.job,
+                  "redo --set changes a key that is none of quantize.vptq (other layers would need "
+                  "it, too). Change the job and run with --fresh.");
+    return file;
+  }
+  const auto settings = changed.quantize.vptq;
+  changed.quantize.vptq = file.job.quantize.vptq;
+  require_input(
+      changed == file.job,
+      "redo --set changes a key that is none of quantize.vptq (other layers would need it, "
+      "too). Change the job and run with --fresh.");
+  auto& overrides = file.job.quantize.overrides;
+  overrides.insert(overrides.begin(), {a.module, settings});
+  return file;
+}
+
 /// The report with where things are, so that a program need not know how they are named.
 JsonValue document_of(const jobs::RunReport& report) {
   JsonValue document = jobs::to_json(report);
@@ -60,8 +105,8 @@ class QuietButFirst {
  public:
   QuietButFirst(bool is_first, bool is_verbose) {
     if (is_first) {
-      log_ = std::make_unique<TerminalLog>(
-          stderr, TerminalLog::Options{is_verbose, stderr_is_terminal()});
+      log_ = std::make_unique<TerminalLog>(stderr,
+                                           TerminalLog::Options{is_verbose, stderr_is_terminal()});
     } else {
       log_ = std::make_unique<SilentLog>();
     }
@@ -81,8 +126,10 @@ std::size_t threads_of_rank(cluster::Communicator& comm, const jobs::RuntimeSett
 
 int run_on_rank(const RunArguments& arguments, cluster::Communicator& comm, StopFlag& stop) {
   QuietButFirst terminal(comm.is_first(), arguments.verbose);
-  const auto file = cluster::on_all_ranks(
-      comm, [&] { return jobs::read_job(arguments.job, arguments.set); });
+  const auto file = cluster::on_all_ranks(comm, [&] {
+    return arguments.module.empty() ? jobs::read_job(arguments.job, arguments.set)
+                                    : job_of_redo(arguments);
+  });
   const auto& settings = file.job.runtime;
   jobs::JsonlLog events(settings.work_dir / fmt::format("logs/rank-{:05}.jsonl", comm.rank()),
                         settings.work_dir / "journal.jsonl");
@@ -94,9 +141,21 @@ int run_on_rank(const RunArguments& arguments, cluster::Communicator& comm, Stop
     stop.check();
     comm.progress();
   });
-  jobs::RunContext context{threads, log, comm, stop,
-                           jobs::Deadline::find(settings.walltime_seconds, cluster::environment)};
+  jobs::RunContext context{threads,
+                           log,
+                           comm,
+                           stop,
+                           jobs::Deadline::find(settings.walltime_seconds, cluster::environment),
+                           arguments.module};
   try {
+    if (!file.job.calibration.only_shards.empty()) {
+      const auto shards = jobs::run_partial_calibration(file.job, arguments.existing(), context);
+      log.info(fmt::format("calibrated shards {} of {} into {}; tessera merge joins the parts",
+                           fmt::join(shards, ", "), file.job.calibration.num_shards,
+                           settings.work_dir.string()));
+      events.end(kDone);
+      return kDone;
+    }
     const auto report = jobs::run_quantize_job(file.job, arguments.existing(), context);
     if (comm.is_first()) {
       fmt::print(stderr, "\n{}", run_summary(report));
@@ -111,11 +170,8 @@ int run_on_rank(const RunArguments& arguments, cluster::Communicator& comm, Stop
   }
 }
 
-}  // namespace
-
-int run_verb(const Arguments& words) {
-  RunArguments arguments;
-  if (!parse(words, arguments)) return kDone;
+/// Alone or as one of several ranks, whatever becomes of it.
+int run_as_launched(const RunArguments& arguments) {
   static StopFlag stop;
   stop_on_signals(stop);
   const auto launched = cluster::launch_environment();
@@ -129,6 +185,18 @@ int run_verb(const Arguments& words) {
     comm->leave_together(kGraceSeconds);
     throw;
   }
+}
+
+}  // namespace
+
+int run_verb(const Arguments& words) {
+  RunArguments arguments;
+  return parse(words, arguments) ? run_as_launched(arguments) : kDone;
+}
+
+int redo_verb(const Arguments& words) {
+  RunArguments arguments;
+  return parse_redo(words, arguments) ? run_as_launched(arguments) : kDone;
 }
 
 }  // namespace tessera::cli

@@ -1,28 +1,45 @@
 #include "cli/signals.hpp"
 
+#include <pthread.h>
 #include <sys/prctl.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <functional>
+#include <initializer_list>
+#include <thread>
 
 namespace tessera::cli {
 namespace {
 
-StopFlag* stop_flag = nullptr;  // a handler has no other way to it
+sigset_t signals_of_interest() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGUSR1, SIGTERM, SIGINT}) sigaddset(&set, signal);
+  return set;
+}
 
-extern "C" void on_signal(int signal) {
-  stop_flag->request_by_signal(signal);
+/// Takes the signals as they come, for as long as the program lives.
+[[noreturn]] void listen(StopFlag& stop) {
+  const sigset_t set = signals_of_interest();
+  bool was_interrupted = false;
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&set, &signal) != 0) continue;
+    if (signal == SIGINT && was_interrupted) std::_Exit(128 + SIGINT);
+    was_interrupted = was_interrupted || signal == SIGINT;
+    stop.request_by_signal(signal);
+  }
 }
 
 }  // namespace
 
+// A thread that waits for them, and no handler: oneDNN's kernels use the stack pointer as one more
+// register, and what a handler leaves on the stack that it interrupts lands in their buffers.
 void stop_on_signals(StopFlag& stop) {
-  stop_flag = &stop;
-  struct sigaction action = {};
-  action.sa_handler = on_signal;
-  action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGUSR1, SIGTERM}) sigaction(signal, &action, nullptr);
-  action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);
-  sigaction(SIGINT, &action, nullptr);
+  const sigset_t set = signals_of_interest();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);  // here, and in every thread made from now on
+  std::thread(listen, std::ref(stop)).detach();
 }
 
 void stop_without_launcher() {

@@ -11,11 +11,16 @@ enum ExitCode : int {
   kFailed = 1,      ///< the machine's failure, or our bug
   kBadInput = 2,    ///< command line, job or file
   kDegraded = 3,    ///< done, but named layers fell back
-  kGateFailed = 4,  ///< done, but the result is worse than the job allows
+  kGateFailed = 4,  ///< done, but the result is worse than the job, or a bound, allows
 };
 
 int run_verb(const Arguments& arguments);
+int redo_verb(const Arguments& arguments);
 int eval_verb(const Arguments& arguments);
 int inspect_verb(const Arguments& arguments);
+int status_verb(const Arguments& arguments);
+int verify_verb(const Arguments& arguments);
+int compare_verb(const Arguments& arguments);
+int merge_verb(const Arguments& arguments);
 
 }  // namespace tessera::cli

@@ -21,11 +21,10 @@ class Interrupted : public Error {
   int exit_code_;
 };
 
-/// One wish per run: to end soon. Set by signal handlers, by the walltime, by other ranks; looked at
-/// between tiles of work and while waiting for other ranks. Once set it stays set.
+/// One wish per run: to end soon. Set by signal handlers, by the walltime, by other ranks; looked
+/// at between tiles of work and while waiting for other ranks. Once set it stays set.
 class StopFlag {
  public:
-  /// May be called from a signal handler.
   void request_by_signal(int signal) noexcept { signal_.store(signal); }
   /// The first reason counts.
   void request(const std::string& why, int exit_code = Interrupted::kResumable);

@@ -81,7 +81,8 @@ std::size_t windows_per_walk(std::size_t num_windows, std::size_t length, std::s
   const std::size_t per_batch = windows_per_batch(length);
   const std::uint64_t batch_bytes = per_batch * length * hidden_size * sizeof(float);
   if (max_hidden_bytes == 0) return std::max<std::size_t>(1, num_windows);
-  return per_batch * static_cast<std::size_t>(std::max<std::uint64_t>(1, max_hidden_bytes / batch_bytes));
+  return per_batch *
+         static_cast<std::size_t>(std::max<std::uint64_t>(1, max_hidden_bytes / batch_bytes));
 }
 
 }  // namespace
@@ -122,9 +123,9 @@ std::vector<std::size_t> windows_of_rank(std::size_t num_windows, std::size_t co
 
 std::vector<double> window_losses(Threads& threads, Log& log, const model::ModelConfig& config,
                                   const model::TensorSource& weights,
-                                  std::span<const std::uint32_t> tokens,
-                                  std::size_t context_length, std::span<const std::size_t> windows,
-                                  const std::string& label, std::uint64_t max_hidden_bytes) {
+                                  std::span<const std::uint32_t> tokens, std::size_t context_length,
+                                  std::span<const std::size_t> windows, const std::string& label,
+                                  std::uint64_t max_hidden_bytes) {
   const std::size_t per_walk =
       windows_per_walk(windows.size(), context_length, config.hidden_size, max_hidden_bytes);
   const std::size_t num_walks = num_tiles(windows.size(), per_walk);
@@ -169,9 +170,9 @@ Perplexity perplexity(Threads& threads, Log& log, const model::ModelConfig& conf
                       const PerplexitySettings& settings, const std::string& label) {
   const std::size_t num_windows = count_windows(tokens.size(), settings);
   const auto windows = windows_of_rank(num_windows, settings.context_length, 0, 1);
-  return perplexity_of(window_losses(threads, log, config, weights, tokens,
-                                     settings.context_length, windows, label),
-                       settings.context_length);
+  return perplexity_of(
+      window_losses(threads, log, config, weights, tokens, settings.context_length, windows, label),
+      settings.context_length);
 }
 
 }  // namespace tessera::evaluation

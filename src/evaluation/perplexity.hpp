@@ -43,9 +43,9 @@ void archive(Archive& a, Perplexity& p) {
 /// shorter than one window, or a window too short to predict anything.
 std::size_t count_windows(std::size_t num_tokens, const PerplexitySettings& settings);
 
-/// The windows that share @p rank of @p num_ranks scores, ascending. Windows go through the model in
-/// batches of a fixed number of tokens; whole batches are dealt out in turn, so that every window is
-/// computed in the same company for every number of ranks.
+/// The windows that share @p rank of @p num_ranks scores, ascending. Windows go through the model
+/// in batches of a fixed number of tokens; whole batches are dealt out in turn, so that every
+/// window is computed in the same company for every number of ranks.
 std::vector<std::size_t> windows_of_rank(std::size_t num_windows, std::size_t context_length,
                                          std::size_t rank, std::size_t num_ranks);
 
@@ -57,9 +57,9 @@ std::vector<std::size_t> windows_of_rank(std::size_t num_windows, std::size_t co
 /// @param label what is scored, for the log: "original"
 std::vector<double> window_losses(Threads& threads, Log& log, const model::ModelConfig& config,
                                   const model::TensorSource& weights,
-                                  std::span<const std::uint32_t> tokens,
-                                  std::size_t context_length, std::span<const std::size_t> windows,
-                                  const std::string& label, std::uint64_t max_hidden_bytes = 0);
+                                  std::span<const std::uint32_t> tokens, std::size_t context_length,
+                                  std::span<const std::size_t> windows, const std::string& label,
+                                  std::uint64_t max_hidden_bytes = 0);
 
 /// Perplexity of a text whose windows have these losses: summed in window order. A mean that is not
 /// finite is returned as it is: the model's failure, not the caller's.

@@ -22,13 +22,14 @@ struct TensorToWrite {
 
 /// Which tensors go to which file.
 struct ShardedFiles {
-  std::vector<std::string> names;                  ///< "model-00001-of-00003.safetensors"
-  std::vector<std::vector<std::size_t>> members;   ///< of each: indices into the tensors
+  std::vector<std::string> names;                 ///< "model-00001-of-00003.safetensors"
+  std::vector<std::vector<std::size_t>> members;  ///< of each: indices into the tensors
 };
 
-/// Deals tensors out to files of at most @p max_shard_bytes of tensor data each, in the given order,
-/// as transformers counts (a larger tensor gets a file of its own): model.safetensors when all fit
-/// one file, else model-00001-of-0000N.safetensors. Pure, so that ranks can share files out.
+/// Deals tensors out to files of at most @p max_shard_bytes of tensor data each, in the given
+/// order, as transformers counts (a larger tensor gets a file of its own): model.safetensors when
+/// all fit one file, else model-00001-of-0000N.safetensors. Pure, so that ranks can share files
+/// out.
 /// @pre tensors is not empty; names differ from each other and from "__metadata__"
 ShardedFiles plan_files(const std::vector<TensorToWrite>& tensors, std::size_t max_shard_bytes);
 

@@ -26,8 +26,7 @@ TEST(Agreement, WhereOneRankFailsAllFailNamingIt) {
     };
     const std::string expected =
         comm.rank() == last ? "no such file" : "rank " + std::to_string(last) + ": no such file";
-    EXPECT_THAT([&] { agree_on(comm, step); },
-                ThrowsMessage<InputError>(testing::StrEq(expected)));
+    EXPECT_THAT([&] { agree_on(comm, step); }, ThrowsMessage<InputError>(testing::StrEq(expected)));
     comm.barrier();  // all are still in step
   });
 }

@@ -18,9 +18,12 @@ TEST(Connect, StartedByHandIsAlone) {
 #ifdef TESSERA_TEST_WITHOUT_MPI
 TEST(NoMpi, RefusesToBeOneOfSeveralRanks) {
   const StopFlag stop;
-  EXPECT_THAT([&] { connect({3, 2, "srun"}, stop); },
-              testing::ThrowsMessage<InputError>(
-                  testing::HasSubstr("no MPI but was started by srun as 3 ranks")));
+  EXPECT_THAT(
+      [&] {
+        connect({3, 2, "srun"}, stop);
+      },
+      testing::ThrowsMessage<InputError>(
+          testing::HasSubstr("no MPI but was started by srun as 3 ranks")));
 }
 #endif
 

@@ -51,7 +51,8 @@ std::vector<std::vector<double>> reduce(Communicator& comm, std::size_t num_shar
   for (std::size_t first = 0; first < num_shards; first += comm.size()) {
     const std::size_t shard = first + comm.rank();
     const auto copy = [&](std::size_t slab, std::size_t offset, std::span<double> out) {
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = number(shard, begins[slab] + offset + i);
+      for (std::size_t i = 0; i < out.size(); ++i)
+        out[i] = number(shard, begins[slab] + offset + i);
     };
     const auto add = [&](std::size_t slab, std::size_t offset, std::span<const double> in) {
       for (std::size_t i = 0; i < in.size(); ++i) sums[slab][offset + i] += in[i];

@@ -119,8 +119,9 @@ TEST(Memory, Trap20DoesNotGrowWithTheNumberOfBlocks) {
   const long few = peak_kib(2);
   const long many = peak_kib(10);
   const long block_kib = (4 * 256 * 256 + 3 * 256 * 768) * 4 / 1024;
-  // Pages of the memory-mapped files count as resident until the system takes them back, how many depends on the page
-  // cache: so the bound is that the eight blocks more are not all kept, in the original's or any other form.
+  // Pages of the memory-mapped files count as resident until the system takes them back, how many
+  // depends on the page cache: so the bound is that the eight blocks more are not all kept, in the
+  // original's or any other form.
   EXPECT_LT(many - few, 8 * block_kib) << few << " KiB for 2 blocks, " << many << " for 10";
 }
 

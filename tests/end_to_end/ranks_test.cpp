@@ -81,8 +81,8 @@ bool run_until_event(const jobs::QuantizeJob& job, std::size_t num_ranks, int ev
       StoppingLog stopping(stop, event);
       Threads threads(1);
       threads.poll_with([&] { stop.check(); });
-      jobs::RunContext context{threads, comm.is_first() ? static_cast<Log&>(stopping) : silent, comm,
-                               stop};
+      jobs::RunContext context{threads, comm.is_first() ? static_cast<Log&>(stopping) : silent,
+                               comm, stop};
       jobs::run_quantize_job(job, ExistingRun::resume, context);
     });
     return true;
@@ -123,19 +123,19 @@ class BlockLog final : public Log {
 TEST_F(Ranks, Trap02GoesOnAtTheBlockThatWasBeingCalibrated) {
   StopFlag stop;
   BlockLog first;
-  EXPECT_THROW(cluster::run_as_threads(2, stop,
-                                       [&](cluster::Communicator& comm) {
-                                         SilentLog silent;
-                                         Threads threads(1);
-                                         threads.poll_with([&] {
-                                           if (first.blocks.size() == 3) stop.request("enough");
-                                           stop.check();
-                                         });
-                                         jobs::RunContext context{
-                                             threads, comm.is_first() ? static_cast<Log&>(first) : silent,
-                                             comm, stop};
-                                         jobs::run_quantize_job(job_, ExistingRun::refuse, context);
-                                       }),
+  EXPECT_THROW(cluster::run_as_threads(
+                   2, stop,
+                   [&](cluster::Communicator& comm) {
+                     SilentLog silent;
+                     Threads threads(1);
+                     threads.poll_with([&] {
+                       if (first.blocks.size() == 3) stop.request("enough");
+                       stop.check();
+                     });
+                     jobs::RunContext context{
+                         threads, comm.is_first() ? static_cast<Log&>(first) : silent, comm, stop};
+                     jobs::run_quantize_job(job_, ExistingRun::refuse, context);
+                   }),
                Interrupted);
   ASSERT_EQ(first.blocks.back(), 2u);
   BlockLog second;

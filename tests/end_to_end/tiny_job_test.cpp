@@ -68,11 +68,11 @@ TEST_F(TinyJob, MakesACompleteOutputAndSaysWhatItDid) {
                                    Key("tokenizer.json"), Key("tessera_manifest.json")));
   EXPECT_THAT(format::verify_files(out(), format::read_manifest(out())), IsEmpty());
   EXPECT_FALSE(fs::exists(folder_ / "out.partial"));
-  EXPECT_THAT(
-      contents_of(folder_ / "work"),
-      IsSupersetOf({Key("job.yaml"), Key("journal.jsonl"), Key("quant_log.csv"), Key("report.json"),
-                    Key("report.html"), Key("calibration/block-00002/statistics-mlp_hidden-00000-of-00001.h5"),
-                    Key("solved/block-00002/mlp.down_proj.h5")}));
+  EXPECT_THAT(contents_of(folder_ / "work"),
+              IsSupersetOf({Key("job.yaml"), Key("journal.jsonl"), Key("quant_log.csv"),
+                            Key("report.json"), Key("report.html"),
+                            Key("calibration/block-00002/statistics-mlp_hidden-00000-of-00001.h5"),
+                            Key("solved/block-00002/mlp.down_proj.h5")}));
 }
 
 TEST_F(TinyJob, WithoutATextToScoreGivesNoPerplexity) {
@@ -135,8 +135,8 @@ TEST_F(TinyJob, Trap01MakesTheSameBytesAgainFromWhatIsLeft) {
   run_job(job_);
   const auto expected = contents_of(out());
   const char* lost[] = {"solved/block-00001/mlp.gate_proj.h5",
-                        "calibration/block-00001/statistics-mlp_hidden-00000-of-00001.h5", "calibration", "solved",
-                        "evaluation"};
+                        "calibration/block-00001/statistics-mlp_hidden-00000-of-00001.h5",
+                        "calibration", "solved", "evaluation"};
   for (const char* name : lost) {
     fs::remove_all(folder_ / "work" / name);
     fs::remove_all(out());

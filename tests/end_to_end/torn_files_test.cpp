@@ -18,7 +18,8 @@ using test::contents_of;
 
 /// "calibration/block-00001/statistics-..." -> "statistics": files of a kind are alike.
 std::string kind_of(const std::string& file) {
-  for (const char* kind : {"statistics-", "hidden-", "solved/", "evaluation/", "journal", "tokens"}) {
+  for (const char* kind :
+       {"statistics-", "hidden-", "solved/", "evaluation/", "journal", "tokens"}) {
     if (file.find(kind) != std::string::npos) return kind;
   }
   return "";

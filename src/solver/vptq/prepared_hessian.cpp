@@ -18,17 +18,20 @@ double mean_diagonal(MatrixView<const double> hessian) {
   return mean > 0 ? mean : 1.0;  // a layer that saw no input at all: damping alone remains
 }
 
-/// What damping is a share of: the mean of the diagonal, its largest hundredth left out. One channel
-/// of massive activations can hold nearly all of the trace (99.8 % in a layer of SmolLM2), and a
-/// share of the plain mean would drown all other channels.
+/// What damping is a share of: the mean of the diagonal, its largest hundredth left out, but at
+/// least a fifth of the plain mean. One channel of massive activations can hold nearly all of the
+/// trace (99.8 % in a layer of SmolLM2), and a share of the plain mean would drown all other
+/// channels; hardly any damping, though, costs perplexity.
 double typical_diagonal(MatrixView<const double> hessian) {
+  constexpr double kLeastShare = 0.2;
   std::vector<double> diagonal(hessian.rows);
   for (std::size_t j = 0; j < hessian.rows; ++j) diagonal[j] = hessian(j, j);
   std::ranges::sort(diagonal);
   const std::size_t num_kept = diagonal.size() - diagonal.size() / 100;
   double sum = 0;
   for (std::size_t j = 0; j < num_kept; ++j) sum += diagonal[j];
-  return sum > 0 ? sum / static_cast<double>(num_kept) : mean_diagonal(hessian);
+  const double mean = mean_diagonal(hessian);
+  return sum > 0 ? std::max(sum / static_cast<double>(num_kept), kLeastShare * mean) : mean;
 }
 
 /// S (H / mean + damp I) S by position, in fp64, full square.

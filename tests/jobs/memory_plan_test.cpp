@@ -1,0 +1,70 @@
+#include "jobs/memory_plan.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+/// The shape of SmolLM2-135M.
+model::ModelConfig config() {
+  model::ModelConfig c;
+  c.architecture = "LlamaForCausalLM";
+  c.hidden_size = 576;
+  c.intermediate_size = 1536;
+  c.num_blocks = 30;
+  c.num_heads = 9;
+  c.num_kv_heads = 3;
+  c.head_dim = 64;
+  c.vocab_size = 49152;
+  c.tied_embeddings = true;
+  return c;
+}
+
+QuantizeJob job(std::uint64_t host_memory) {
+  QuantizeJob j;
+  j.calibration.num_samples = 512;
+  j.calibration.max_seq_length = 512;
+  j.calibration.num_shards = 8;
+  j.runtime.host_memory = host_memory;
+  return j;
+}
+
+MemoryPlan plan(std::uint64_t host_memory, std::size_t ranks = 1) {
+  const auto j = job(host_memory);
+  return plan_memory(j, config(), plan_units(config(), j.quantize), ranks, 1);
+}
+
+TEST(MemoryPlan, WithoutABoundEverythingStaysInMemory) {
+  EXPECT_TRUE(plan(0).hidden_in_memory);
+  EXPECT_EQ(plan(0).max_hidden_bytes, 0u);
+}
+
+TEST(MemoryPlan, LeavesHiddenStatesInFilesWhenTheyDoNotFit) {
+  const std::uint64_t hidden = 512ull * 512 * 576 * 4;  // 604 MB, all shards on one rank
+  const auto kept = plan(0).calibrate_bytes;
+  EXPECT_GT(kept, hidden);
+  EXPECT_TRUE(plan(kept).hidden_in_memory);
+  const auto tight = plan(kept - 1);
+  EXPECT_FALSE(tight.hidden_in_memory);
+  EXPECT_LE(tight.peak_bytes(), kept - 1);
+}
+
+TEST(MemoryPlan, ARankHoldsItsOwnShardsOnly) {
+  EXPECT_LT(plan(0, 8).calibrate_bytes, plan(0, 1).calibrate_bytes - 500'000'000);
+}
+
+TEST(MemoryPlan, SaysBeforeStartingWhatCannotFitAndWhy) {
+  EXPECT_THAT([] { plan(50'000'000); },
+              ThrowsMessage<InputError>(AllOf(HasSubstr("runtime.host_memory is 50.0 MB"),
+                                              HasSubstr("at least"), HasSubstr("weights"))));
+}
+
+}  // namespace
+}  // namespace tessera::jobs

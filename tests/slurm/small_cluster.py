@@ -1,0 +1,223 @@
+"""A real Slurm of a few nodes on this machine: munged, slurmctld and one slurmd a node, in a folder of its own.
+
+    with SmallCluster(4) as cluster:
+        job = cluster.submit(script, "--ntasks-per-node=1", "job.yaml", cwd=folder)
+        cluster.wait_for(job)
+
+Nothing is installed, nothing outside the folder is written, the ports are free ones. Every process that comes from
+it (daemons, steps, ranks) has SLURM_CONF with this folder's unique name in its environment: by that those which are left
+are known at the end, and ended one by one.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel", "mpirun")
+PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+
+CONFIGURATION = """\
+ClusterName=small
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[0]}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CryptoType=crypto/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool/%n
+TmpFS={folder}/tmp/%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MailProg=/bin/true
+SelectType=select/cons_tres
+SchedulerType=sched/builtin
+SchedulerParameters=batch_sched_delay=1,sched_interval=2
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+MpiDefault=pmix
+ReturnToService=2
+SlurmdTimeout=20
+KillWait=15
+NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{port_list}] CPUs=1
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def what_is_missing():
+    """The commands that are not installed."""
+    return [name for name in NEEDED if shutil.which(name, path=PATH) is None]
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def until(question, seconds, what):
+    """The first answer that is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = question()
+        if answer:
+            return answer
+        time.sleep(0.1)
+    raise TimeoutError(f"{what}: not within {seconds} s")
+
+
+class SmallCluster:
+    def __init__(self, nodes):
+        self.nodes = [f"n{i + 1}" for i in range(nodes)]
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="small-cluster-"))
+        self.folder.chmod(0o755)  # munged wants its socket to be reached by all
+        self.configuration = self.folder / "slurm.conf"
+        self.environment = {name: value for name, value in os.environ.items()
+                            if not name.startswith(("SLURM", "SBATCH", "SRUN", "OMPI", "PMI"))}
+        self.environment.update(PATH=PATH, SLURM_CONF=str(self.configuration))
+        self.daemons = {}
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        ports = free_ports(1 + len(self.nodes))
+        for name in ("state", *(f"spool/{n}" for n in self.nodes), *(f"tmp/{n}" for n in self.nodes)):
+            (self.folder / name).mkdir(parents=True)
+        self.configuration.write_text(CONFIGURATION.format(
+            host=socket.gethostname().split(".")[0], folder=self.folder, nodes=len(self.nodes), ports=ports,
+            user=subprocess.check_output(["id", "-un"], text=True).strip(),
+            port_list=",".join(map(str, ports[1:]))))
+        # Ranks of several nodes on one machine: the plain way between them.
+        (self.folder / "mpi.conf").write_text("PMIxDirectConn=false\n")
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(1024))
+        key.chmod(0o400)
+        self.spawn("munged", "munged", "--foreground", f"--key-file={key}",
+                   *(f"--{what}-file={self.folder}/munge.{what}" for what in ("log", "pid", "seed")),
+                   f"--socket={self.folder}/munge.socket")
+        until((self.folder / "munge.socket").exists, 20, "munged's socket")
+        self.spawn("slurmctld", "slurmctld", "-D")
+        for node in self.nodes:
+            self.start_node(node)
+        until(lambda: self.states_of_nodes() == ["idle"] * len(self.nodes), 60, "all nodes idle")
+
+    def start_node(self, node):
+        shutil.rmtree(self.folder / "spool" / node)  # an earlier daemon's sockets would be in the way
+        (self.folder / "spool" / node).mkdir()
+        self.spawn(node, "slurmd", "-D", "-N", node)
+
+    def spawn(self, name, *command):
+        with open(self.folder / f"{name}.out", "ab") as out:
+            self.daemons[name] = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL,
+                                                  stdout=out, stderr=out, start_new_session=True)
+
+    def call(self, *words, cwd=None, environment=None):
+        result = subprocess.run([str(w) for w in words], cwd=cwd, env={**self.environment, **(environment or {})},
+                                text=True, capture_output=True, timeout=60, check=False)
+        if result.returncode != 0:
+            raise RuntimeError(f"{words}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+        return result.stdout.strip()
+
+    def states_of_nodes(self):
+        return self.call("sinfo", "--noheader", "--Node", "--format=%t").split()
+
+    def submit(self, *words, cwd, environment=None):
+        return int(self.call("sbatch", "--parsable", *words, cwd=cwd, environment=environment))
+
+    def show(self, job):
+        """What Slurm knows of a job: JobState, Restarts, ExitCode, ..."""
+        text = self.call("scontrol", "--oneliner", "show", "job", job)
+        return dict(word.split("=", 1) for word in text.split() if "=" in word)
+
+    def state(self, job):
+        return self.show(job)["JobState"]
+
+    def wait_for(self, job, seconds):
+        """Waits until the job has ended for good; returns what show() says. Slurm lets a requeued job rest for two
+        minutes, so that its processes are gone: here it goes on as soon as they are."""
+        def ended():
+            shown = self.show(job)
+            if shown["JobState"] == "PENDING" and shown["Reason"] == "BeginTime" and not self.steps(job):
+                self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+            return None if shown["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "REQUEUED") else shown
+        return until(ended, seconds, f"the end of job {job}")
+
+    def steps(self, job):
+        """The processes of a job's steps."""
+        return [pid for pid in self.processes() if self.command(pid).startswith(f"slurmstepd: [{job}.")]
+
+    @staticmethod
+    def command(pid):
+        try:
+            return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+
+    def processes(self, *variables):
+        """The processes that come from this cluster, by number; those with these variables besides."""
+        wanted = {f"SLURM_CONF={self.configuration}".encode(), *(v.encode() for v in variables)}
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                if wanted <= set((entry / "environ").read_bytes().split(b"\0")):
+                    found.append(int(entry.name))
+            except OSError:
+                pass  # it has ended, or is somebody else's
+        return found
+
+    def ranks_on(self, node):
+        """The numbers of the ranks (not their helpers) that run on a node."""
+        return [pid for pid in self.processes(f"SLURMD_NODENAME={node}", "SLURM_STEP_NUM_TASKS=4")
+                if " run job.yaml" in self.command(pid)]
+
+    def logs(self):
+        return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-3000:]}"
+                         for file in (self.folder / "munged.out", *sorted(self.folder.glob("*.log"))))
+
+    def stop(self):
+        for process in self.daemons.values():
+            if process.poll() is None:
+                process.terminate()
+        for process in self.daemons.values():
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            left = self.processes()
+            for pid in left:
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    pass
+            end = time.monotonic() + 5
+            while self.processes() and time.monotonic() < end:
+                time.sleep(0.1)
+        shutil.rmtree(self.folder, ignore_errors=True)
