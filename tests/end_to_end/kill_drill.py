@@ -49,7 +49,7 @@ class Drill:
         (folder / "job.yaml").write_text(JOB.format(model=arguments.model, text=arguments.text))
         self.environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                                 OMP_NUM_THREADS="1")
-        self.counts, self.at_block, self.starts = {}, 0, 0
+        self.counts, self.at_block, self.starts, self.started = {}, 0, 0, 0.0
 
     def command(self, ranks, threads):
         words = [self.program, "run", "job.yaml", "--resume", "--set", f"runtime.threads={threads}"]
@@ -119,6 +119,11 @@ class Drill:
             return []
         return [int(pid) for pid in text.split()]
 
+    def has_begun(self, ranks):
+        """Whether every rank of this attempt has given a sign of life."""
+        signs = [self.folder / "work" / "ranks" / f"rank-{r:05}" for r in range(ranks)]
+        return all(sign.exists() and sign.stat().st_mtime > self.started for sign in signs)
+
     def hit(self, process, ranks):
         """Sends a signal to one rank, to all, or to the launcher; returns what was done."""
         number = self.random.choice(SIGNALS)
@@ -136,8 +141,8 @@ class Drill:
                 os.kill(pid, number)
             except ProcessLookupError:
                 pass
-        if number == signal.SIGSTOP and (ranks <= 1 or target == "all"):
-            # Nobody is left to notice: a batch system would end it.
+        if number == signal.SIGSTOP and (ranks <= 1 or target == "all" or not self.has_begun(ranks)):
+            # Nobody is left to notice, or nobody watches yet (inside MPI_Init): a batch system would end it.
             time.sleep(0.2)
             for pid in victims:
                 try:
@@ -151,6 +156,7 @@ class Drill:
         ranks, threads = self.random.choice((0, *RANKS)), self.random.choice((1, 2))
         moment = self.random.uniform(0.05, 1.1) * seconds * max(1.0, ranks / 4)
         before = self.committed()
+        self.started = time.time()
         process = self.start(ranks, threads)
         what, number, target = "not hit", None, None
         try:
