@@ -1,6 +1,7 @@
 #include "cluster/agreement.hpp"
 
 #include <exception>
+#include <filesystem>
 
 #include <fmt/core.h>
 
@@ -29,6 +30,8 @@ Failure classify(const std::exception_ptr& error) {
   } catch (const InputError& e) {
     return {Kind::input, e.what()};
   } catch (const Error& e) {
+    return {Kind::machine, e.what()};
+  } catch (const std::filesystem::filesystem_error& e) {
     return {Kind::machine, e.what()};
   } catch (const std::bad_alloc&) {
     return {Kind::machine, "out of memory"};

@@ -52,20 +52,15 @@ class Communicator {
   bool is_first() const { return rank() == 0; }
 };
 
-/// Ranks that run on one machine share its cores, its memory and its page cache.
-struct Topology {
-  std::size_t num_nodes = 1;
-  std::size_t local_rank = 0;  ///< among the ranks of this node
-  std::size_t local_size = 1;
-  std::string host;
-};
-
 /// The group this process was started in: alone (no MPI is touched) or as one of several under
 /// mpirun or srun. Throws InputError in a build without MPI that was started as several ranks.
 std::unique_ptr<Communicator> connect(const LaunchEnvironment& launched, const StopFlag& stop);
 
-/// Collective.
-Topology find_topology(Communicator& comm);
+/// What this machine calls itself.
+std::string host_name();
+
+/// Ranks on this rank's machine, which share its cores, itself counted. Collective.
+std::size_t ranks_of_this_node(Communicator& comm);
 
 /// Threads for one of @p local_size ranks of a node: the cores the launcher bound it to, or its
 /// share of the node's when the launcher bound nothing.

@@ -1,11 +1,12 @@
 #include "cluster/rank_watch.hpp"
 
-#include <array>
 #include <fstream>
 #include <sstream>
 #include <system_error>
 
 #include <fmt/core.h>
+
+#include "cluster/communicator.hpp"
 #include <unistd.h>
 
 namespace fs = std::filesystem;
@@ -29,12 +30,6 @@ void write_small(const fs::path& file, const std::string& text) {
   }
   std::error_code ignored;
   fs::rename(temporary, file, ignored);
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <set>
 
 #include <unistd.h>
 
@@ -8,18 +7,15 @@
 
 namespace tessera::cluster {
 
-Topology find_topology(Communicator& comm) {
+std::string host_name() {
   std::array<char, 256> name{};
   ::gethostname(name.data(), name.size() - 1);
-  Topology topology;
-  topology.host = name.data();
-  const auto hosts = comm.all_gather(topology.host);
-  topology.num_nodes = std::set(hosts.begin(), hosts.end()).size();
-  const auto here = hosts.begin() + static_cast<std::ptrdiff_t>(comm.rank());
-  topology.local_rank = static_cast<std::size_t>(std::count(hosts.begin(), here, topology.host));
-  topology.local_size =
-      static_cast<std::size_t>(std::count(hosts.begin(), hosts.end(), topology.host));
-  return topology;
+  return name.data();
+}
+
+std::size_t ranks_of_this_node(Communicator& comm) {
+  const auto hosts = comm.all_gather(host_name());
+  return static_cast<std::size_t>(std::ranges::count(hosts, hosts[comm.rank()]));
 }
 
 std::size_t threads_for_rank(std::size_t cores_available, std::size_t cores_of_node,

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -59,13 +60,27 @@ class Attributes {
   posix_spawnattr_t attributes_{};
 };
 
-void read_lines(int descriptor, const std::function<void(const std::string&)>& on_line,
+/// Waits until the child says something or ends; ends it when the run is to stop.
+void wait_for_words(int descriptor, pid_t child, const StopFlag& stop) {
+  constexpr int kGlanceMs = 100;
+  pollfd words{descriptor, POLLIN, 0};
+  while (::poll(&words, 1, kGlanceMs) == 0) {
+    if (stop.is_set()) ::kill(child, SIGTERM);
+  }
+}
+
+void read_lines(int descriptor, pid_t child, const StopFlag& stop,
+                const std::function<void(const std::string&)>& on_line,
                 std::vector<std::string>& kept) {
   const std::unique_ptr<FILE, CloseFile> in(fdopen(descriptor, "r"));
   if (!in) throw MachineError::from_errno("cannot read what a program says");
   char* buffer = nullptr;
   std::size_t capacity = 0;
-  for (ssize_t length; (length = getline(&buffer, &capacity, in.get())) >= 0;) {
+  setvbuf(in.get(), nullptr, _IONBF, 0);  // what was read ahead would not wake the poll
+  for (ssize_t length;;) {
+    wait_for_words(descriptor, child, stop);
+    length = getline(&buffer, &capacity, in.get());
+    if (length < 0) break;
     std::string line(buffer, static_cast<std::size_t>(length));
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
     on_line(line);
@@ -85,7 +100,7 @@ int wait_for(pid_t child) {
 
 }  // namespace
 
-ChildResult run_child(const std::vector<std::string>& argv,
+ChildResult run_child(const std::vector<std::string>& argv, const StopFlag& stop,
                       const std::function<void(const std::string&)>& on_line) {
   require(!argv.empty(), "a program has a name");
   int ends[2];
@@ -107,8 +122,9 @@ ChildResult run_child(const std::vector<std::string>& argv,
     throw MachineError::from_errno("cannot start " + argv[0]);
   }
   ChildResult result;
-  read_lines(ends[0], on_line, result.said);
+  read_lines(ends[0], child, stop, on_line, result.said);
   result.exit_code = wait_for(child);
+  stop.check();
   return result;
 }
 

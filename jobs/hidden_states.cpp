@@ -27,14 +27,6 @@ void archive(Archive& a, StoredStates& s) {
 
 }  // namespace
 
-std::string HiddenStates::file(std::size_t block, std::size_t shard, std::size_t num_shards) {
-  return fmt::format("calibration/block-{:05}/hidden-{:05}-of-{:05}.h5", block, shard, num_shards);
-}
-
-bool HiddenStates::is_file_name(const std::string& file) {
-  return file.find("/hidden-") != std::string::npos;
-}
-
 HiddenStates::HiddenStates(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
                            std::vector<Tile> shards, std::vector<std::size_t> mine,
                            std::size_t first_block)
@@ -64,7 +56,7 @@ Matrix<float> HiddenStates::embed(Tile samples) const {
 
 Matrix<float> HiddenStates::load(std::size_t block, std::size_t shard) const {
   StoredStates stored;
-  const std::string name = file(block, shard, shards_.size());
+  const std::string name = hidden_file(block, shard, shards_.size());
   work_.load(name, "hidden", stored);
   const std::size_t rows = shards_[shard].size() * length_;
   require(stored.hidden.rows() == rows && stored.hidden.cols() == prepared_.config.hidden_size,
@@ -94,7 +86,7 @@ void HiddenStates::advance(std::size_t shard, const forward::BlockWeights& weigh
     }
   }
   if (!is_kept_in_memory_) {
-    work_.commit(file(block, shard, shards_.size()), "hidden", StoredStates{std::move(hidden)});
+    work_.commit(hidden_file(block, shard, shards_.size()), "hidden", StoredStates{std::move(hidden)});
     states_.clear();
   }
 }
@@ -103,13 +95,13 @@ void HiddenStates::commit(std::size_t block) {
   if (!is_kept_in_memory_) return;  // advance() has
   for (const std::size_t s : mine_) {
     StoredStates stored{std::move(states_.at(s))};
-    work_.commit(file(block, s, shards_.size()), "hidden", stored);
+    work_.commit(hidden_file(block, s, shards_.size()), "hidden", stored);
     states_[s] = std::move(stored.hidden);
   }
 }
 
 void HiddenStates::drop(std::size_t block) {
-  for (const std::size_t s : mine_) work_.drop(file(block, s, shards_.size()));
+  for (const std::size_t s : mine_) work_.drop(hidden_file(block, s, shards_.size()));
 }
 
 }  // namespace tessera::jobs

@@ -35,9 +35,6 @@ class HiddenStates {
   /// Removes this rank's files of @p block. @pre all ranks have committed a later one
   void drop(std::size_t block);
 
-  static std::string file(std::size_t block, std::size_t shard, std::size_t num_shards);
-  static bool is_file_name(const std::string& file);
-
  private:
   Matrix<float> embed(Tile samples) const;
   Matrix<float> load(std::size_t block, std::size_t shard) const;

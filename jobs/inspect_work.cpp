@@ -2,7 +2,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/log.hpp"
-#include "jobs/hidden_states.hpp"
+#include "jobs/plan.hpp"
 #include "jobs/inspect.hpp"
 #include "jobs/run_report.hpp"
 #include "jobs/work_folder.hpp"
@@ -32,7 +32,7 @@ JsonValue file_rows(const WorkFolder& work) {
   for (const std::string& file : work.committed_below("")) {
     std::error_code error;
     const auto bytes = fs::file_size(work.path(file), error);
-    if (error && HiddenStates::is_file_name(file)) continue;  // dropped when the next block was done
+    if (error && is_hidden_file(file)) continue;  // dropped when the next block was done
     rows.append(JsonValue::object()
                     .set("file", file)
                     .set("bytes", error ? JsonValue() : JsonValue(bytes))

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/atomic_file.hpp"
+#include "core/descriptor.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
 
@@ -15,21 +16,6 @@ namespace fs = std::filesystem;
 
 namespace tessera::jobs {
 namespace {
-
-/// A file descriptor that closes itself.
-class Descriptor {
- public:
-  Descriptor(const fs::path& file, int flags) : fd_(::open(file.c_str(), flags | O_CLOEXEC, 0666)) {
-    if (fd_ < 0) throw MachineError::from_errno("cannot open " + file.string());
-  }
-  ~Descriptor() { ::close(fd_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 constexpr std::size_t kCheckDigits = 8;
 

@@ -55,18 +55,29 @@ Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
   return sizes;
 }
 
-[[noreturn]] void refuse(const char* stage, Bytes least, Bytes bound, const char* why) {
-  throw InputError(fmt::format(
-      "runtime.host_memory is {} ({} takes {} at least: {}). Allow more, or start fewer processes "
-      "a node.",
-      bytes_text(static_cast<double>(bound)), stage, bytes_text(static_cast<double>(least)), why));
+void require_bound(const MemoryPlan& plan, Bytes bound) {
+  struct Stage {
+    const char* name;
+    Bytes bytes;
+    const char* why;
+  };
+  for (const Stage& stage : {
+           Stage{"calibrating", plan.calibrate_bytes,
+                 "one block's weights and statistics, and one calibration shard"},
+           Stage{"solving", plan.solve_bytes, "the largest layer's weights and Hessian"},
+           Stage{"assembling", plan.assemble_bytes, "the embedding and the head"},
+           Stage{"evaluating", plan.evaluate_bytes, "the embedding, one block and one batch"},
+       }) {
+    if (stage.bytes <= bound) continue;
+    throw InputError(fmt::format(
+        "runtime.host_memory is {} ({} takes {} at least: {}). Allow more, or start fewer processes "
+        "a node.",
+        bytes_text(static_cast<double>(bound)), stage.name,
+        bytes_text(static_cast<double>(stage.bytes)), stage.why));
+  }
 }
 
 }  // namespace
-
-std::uint64_t MemoryPlan::peak_bytes() const {
-  return std::max({calibrate_bytes, solve_bytes, assemble_bytes, evaluate_bytes});
-}
 
 MemoryPlan plan_memory(const QuantizeJob& job, const model::ModelConfig& config,
                        const std::vector<LayerUnit>& units, std::size_t num_ranks,
@@ -94,24 +105,12 @@ MemoryPlan plan_memory(const QuantizeJob& job, const model::ModelConfig& config,
   plan.solve_bytes = kProgram + sizes.solve;
   plan.assemble_bytes = kProgram + sizes.ends;
   const Bytes evaluate = kProgram + sizes.ends + sizes.weights + sizes.intermediates;
-  if (bound > 0) {
-    const Bytes context = static_cast<Bytes>(job.evaluation.context_length);
-    const Bytes least = hidden_bytes(std::max(kBatchTokens, context));
-    plan.max_hidden_bytes = std::max(least, bound > evaluate ? bound - evaluate : 0);
-    plan.evaluate_bytes = evaluate + (job.evaluation.is_wanted() ? least : 0);
-    if (plan.calibrate_bytes > bound) {
-      refuse("calibrating", plan.calibrate_bytes, bound,
-             "one block's weights and statistics, and one calibration shard");
-    }
-    if (plan.solve_bytes > bound) {
-      refuse("solving", plan.solve_bytes, bound, "the largest layer's weights and Hessian");
-    }
-    if (plan.evaluate_bytes > bound) {
-      refuse("evaluating", plan.evaluate_bytes, bound, "the embedding, one block and one batch");
-    }
-  } else {
-    plan.evaluate_bytes = evaluate;
-  }
+  const auto context = static_cast<Bytes>(job.evaluation.context_length);
+  const Bytes least_hidden = hidden_bytes(std::max(kBatchTokens, context));
+  plan.evaluate_bytes = job.evaluation.is_wanted() ? evaluate + least_hidden : 0;
+  if (bound == 0) return plan;
+  plan.max_hidden_bytes = std::max(least_hidden, bound > evaluate ? bound - evaluate : 0);
+  require_bound(plan, bound);
   return plan;
 }
 

@@ -14,9 +14,8 @@ struct MemoryPlan {
   bool hidden_in_memory =
       true;  ///< calibration's hidden states; else read and written a shard at a time
   std::uint64_t max_hidden_bytes = 0;  ///< evaluation's, 0 for all windows at once
+  /// At most, by stage; evaluating with as few windows at hand as possible.
   std::uint64_t calibrate_bytes = 0, solve_bytes = 0, assemble_bytes = 0, evaluate_bytes = 0;
-
-  std::uint64_t peak_bytes() const;
 };
 
 /// Bounds of what each stage keeps on one of @p num_ranks ranks, and the choices that fit

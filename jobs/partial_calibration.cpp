@@ -31,7 +31,7 @@ class PartialCalibration {
         blocks, [&](std::size_t block) { return !has_partials(block, shard); });
     if (missing == blocks.end()) return;
     std::size_t block = *missing;
-    while (block > 0 && !work_.is_committed(hidden_file(block - 1, shard))) --block;
+    while (block > 0 && !work_.is_committed(hidden_file(block - 1, shard, shards_.size()))) --block;
     HiddenStates hidden(run_, prepared_, work_, shards_, {shard}, block);
     for (; block <= blocks.back(); ++block) {
       run_.log.progress({"calibrate", "blocks", block, blocks.back() + 1, 0,
@@ -41,9 +41,6 @@ class PartialCalibration {
   }
 
  private:
-  std::string hidden_file(std::size_t block, std::size_t shard) const {
-    return HiddenStates::file(block, shard, shards_.size());
-  }
   bool has_partials(std::size_t block, std::size_t shard) {
     return std::ranges::all_of(
         slab_files(prepared_.config, prepared_.units, block), [&](const SlabFile& slab) {

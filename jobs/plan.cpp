@@ -147,6 +147,14 @@ std::vector<SlabFile> slab_files(const model::ModelConfig& config,
   return files;
 }
 
+std::string hidden_file(std::size_t block, std::size_t shard, std::size_t num_shards) {
+  return fmt::format("calibration/block-{:05}/hidden-{:05}-of-{:05}.h5", block, shard, num_shards);
+}
+
+bool is_hidden_file(const std::string& file) {
+  return file.find("/hidden-") != std::string::npos;
+}
+
 std::string partial_file(const SlabFile& slab, std::size_t shard, std::size_t num_shards) {
   const std::string stem = "/statistics-";
   std::string name = slab.file;

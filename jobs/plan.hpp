@@ -57,6 +57,12 @@ struct SlabFile {
 std::vector<SlabFile> slab_files(const model::ModelConfig& config,
                                  const std::vector<LayerUnit>& units, std::size_t block);
 
+/// What a calibration shard looks like after a block:
+/// "calibration/block-00004/hidden-00002-of-00008.h5". Dropped as soon as the next block is
+/// committed, so that such a file is gone is no damage.
+std::string hidden_file(std::size_t block, std::size_t shard, std::size_t num_shards);
+bool is_hidden_file(const std::string& file);
+
 /// A slab of one shard's partial, where shards are calibrated apart and merged later:
 /// "calibration/block-00004/partial-mlp_input-00000-of-00001-shard-00002-of-00008.h5"
 std::string partial_file(const SlabFile& slab, std::size_t shard, std::size_t num_shards);

@@ -37,7 +37,8 @@ struct StageReport {
 struct MachineReport {
   std::string processor;      ///< "AMD EPYC 7543 32-Core Processor"
   std::size_t num_cores = 0;  ///< this process may use
-  std::size_t num_threads = 0;
+  std::size_t num_threads = 0;  ///< of one rank
+  std::size_t num_ranks = 1;
   std::uint64_t memory_bytes = 0;
 };
 
@@ -49,7 +50,6 @@ struct RunReport {
   std::string fingerprint;
   std::string version;  ///< of this program
   MachineReport machine;
-  std::size_t num_ranks = 1;  ///< of the last attempt
 
   std::vector<LayerReport> layers;  ///< by block, then q, k, v, o, gate, up, down
   std::vector<StageReport> stages;  ///< in the order of the story

@@ -96,6 +96,7 @@ JsonValue machine_json(const MachineReport& machine) {
       .set("processor", machine.processor)
       .set("cores", machine.num_cores)
       .set("threads", machine.num_threads)
+      .set("ranks", machine.num_ranks)
       .set("memory_bytes", machine.memory_bytes);
 }
 
@@ -120,7 +121,8 @@ RunReport read_report(const JsonValue& json) {
   report.fingerprint = json.at("fingerprint").text();
   const JsonValue& machine = json.at("machine");
   report.machine = {machine.at("processor").text(), size_at(machine, "cores"),
-                    size_at(machine, "threads"), size_at(machine, "memory_bytes")};
+                    size_at(machine, "threads"), size_at(machine, "ranks"),
+                    size_at(machine, "memory_bytes")};
   for (const JsonValue& row : json.at("layers").items()) report.layers.push_back(layer_from(row));
   report.job_text = json.at("job").text();
   return report;

@@ -1,15 +1,14 @@
 #include "jobs/status.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <map>
 #include <tuple>
 
 #include <fmt/core.h>
-#include <unistd.h>
 
+#include "cluster/communicator.hpp"
 #include "cluster/rank_watch.hpp"
 #include "jobs/work_folder.hpp"
 #include "jobs/work_lock.hpp"
@@ -56,9 +55,7 @@ std::vector<RankStatus> find_ranks(const fs::path& folder) {
 }
 
 bool is_gone_from_this_host(const RankStatus& rank) {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  return rank.host == host.data() && !fs::exists(fmt::format("/proc/{}", rank.process_id));
+  return rank.host == cluster::host_name() && !fs::exists(fmt::format("/proc/{}", rank.process_id));
 }
 
 /// Where no lock tells (some file systems have none, or one for each node), signs of life do.

@@ -4,7 +4,7 @@
 
 #include "core/error.hpp"
 #include "format/manifest.hpp"
-#include "jobs/hidden_states.hpp"
+#include "jobs/plan.hpp"
 #include "jobs/work_folder.hpp"
 #include "store/sealed_file.hpp"
 
@@ -37,7 +37,7 @@ std::string problem_of(const WorkFolder& work, const std::string& file) {
     problem = error.what();
   }
   if (fs::exists(work.path(file))) return problem;
-  if (HiddenStates::is_file_name(file)) return "";
+  if (is_hidden_file(file)) return "";
   return fmt::format("{} is gone (the journal says that it was committed).",
                      work.path(file).string());
 }

@@ -7,6 +7,7 @@
 
 #include "core/digest.hpp"
 #include "core/error.hpp"
+#include "jobs/plan.hpp"
 #include "store/sealed_file.hpp"
 
 namespace fs = std::filesystem;
@@ -34,9 +35,11 @@ std::vector<fs::path> later_journals(const fs::path& root) {
   return files;
 }
 
-/// Activations are dropped as soon as the next block is committed: that one is gone is no damage.
-bool may_be_gone(const std::string& file) {
-  return file.find("/hidden-") != std::string::npos;
+JsonValue stage_line(const std::string& stage, double seconds, std::uint64_t peak_memory_bytes) {
+  return JsonValue::object()
+      .set("stage", stage)
+      .set("seconds", seconds)
+      .set("peak_memory_bytes", peak_memory_bytes);
 }
 
 }  // namespace
@@ -173,6 +176,7 @@ void WorkFolder::redo(const Fingerprint& fingerprint, const std::set<std::string
       lines.push_back(JsonValue::object().set("commit", file).set("sha256", digest));
     }
   }
+  for (const auto& [stage, seconds] : seconds_) lines.push_back(stage_line(stage, seconds, peak_memory_bytes_));
   journal_.replace(lines);
   for (const fs::path& file : later_journals(root_)) fs::remove(file);
   refresh();
@@ -231,7 +235,7 @@ void WorkFolder::set_aside(const std::string& file) {
     log_.warning(
         fmt::format("{} is not what was committed; it is set aside as {}.bad and made again",
                     path(file).string(), path(file).filename().string()));
-  } else if (!may_be_gone(file)) {
+  } else if (!is_hidden_file(file)) {
     log_.warning(fmt::format("{} is gone; it is made again", path(file).string()));
   }
 }
@@ -290,10 +294,7 @@ void WorkFolder::drop(const std::string& file) {
 void WorkFolder::record_stage(const std::string& stage, double seconds,
                               std::uint64_t peak_memory_bytes) {
   if (finished_manifest()) return;  // looking at a finished run again is no part of it
-  const auto line = JsonValue::object()
-                        .set("stage", stage)
-                        .set("seconds", seconds)
-                        .set("peak_memory_bytes", peak_memory_bytes);
+  const JsonValue line = stage_line(stage, seconds, peak_memory_bytes);
   journal_.append(line);
   take(line);
 }
@@ -311,7 +312,7 @@ std::uint64_t WorkFolder::peak_memory_bytes() const {
 std::string WorkFolder::digest_of_commits() const {
   Digest digest;
   for (const auto& [file, digests] : committed_) {
-    if (may_be_gone(file)) continue;
+    if (is_hidden_file(file)) continue;
     digest.add_text(file);
     for (const std::string& one : digests) digest.add_text(one);
   }

@@ -21,10 +21,8 @@ namespace {
 
 enum class Outcome { taken, held_by_another, not_supported };
 
-int open_lock(const fs::path& file) {
-  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (fd < 0) throw MachineError::from_errno("cannot open " + file.string());
-  return fd;
+Descriptor open_lock(const fs::path& file) {
+  return {file, O_RDWR | O_CREAT};
 }
 
 Outcome try_lock(int fd, int kind) {
@@ -44,9 +42,8 @@ Outcome lock_with_patience(int fd, int kind) {
 }
 
 std::string describe_this_process(std::size_t num_ranks) {
-  char host[256] = {};
-  ::gethostname(host, sizeof host - 1);
-  return fmt::format("process {} on {}, {} rank{}, since {:%Y-%m-%d %H:%M:%S}", ::getpid(), host,
+  return fmt::format("process {} on {}, {} rank{}, since {:%Y-%m-%d %H:%M:%S}", ::getpid(),
+                     cluster::host_name(),
                      num_ranks, num_ranks == 1 ? "" : "s", fmt::localtime(std::time(nullptr)));
 }
 
@@ -61,7 +58,7 @@ void write_holder(int fd, const std::string& text) {
 void WorkLock::take_as_first(const fs::path& work_dir, std::size_t num_ranks) {
   fs::create_directories(work_dir);
   run_ = open_lock(work_dir / "lock");
-  const Outcome outcome = lock_with_patience(run_, LOCK_EX);
+  const Outcome outcome = lock_with_patience(run_.get(), LOCK_EX);
   if (outcome == Outcome::not_supported) {
     warning_ = fmt::format(
         "{} cannot be locked (the file system has no locks). Start no second "
@@ -74,37 +71,30 @@ void WorkLock::take_as_first(const fs::path& work_dir, std::size_t num_ranks) {
         "{} is in use ({}). Wait for that run to end, stop it, or name another runtime.work_dir.",
         work_dir.string(), read_text_file(work_dir / "lock")));
   }
-  const int ranks = open_lock(work_dir / "lock.ranks");
-  const bool has_orphans = lock_with_patience(ranks, LOCK_EX) == Outcome::held_by_another;
-  ::close(ranks);
+  const Descriptor ranks = open_lock(work_dir / "lock.ranks");
+  const bool has_orphans = lock_with_patience(ranks.get(), LOCK_EX) == Outcome::held_by_another;
   if (has_orphans) {
     throw InputError(fmt::format(
         "{} is still in use by ranks of an earlier attempt whose first rank is gone. End them "
         "(process numbers stand in {}), then try again.",
         work_dir.string(), (work_dir / "ranks").string()));
   }
-  write_holder(run_, describe_this_process(num_ranks));
+  write_holder(run_.get(), describe_this_process(num_ranks));
 }
 
 WorkLock::WorkLock(cluster::Communicator& comm, const fs::path& work_dir) {
   cluster::on_first_rank(comm, [&] { take_as_first(work_dir, comm.size()); });
   cluster::agree_on(comm, [&] {
     ranks_ = open_lock(work_dir / "lock.ranks");
-    try_lock(ranks_, LOCK_SH);
+    try_lock(ranks_.get(), LOCK_SH);
   });
 }
 
-WorkLock::~WorkLock() {
-  if (ranks_ >= 0) ::close(ranks_);
-  if (run_ >= 0) ::close(run_);
-}
-
 std::string holder_of(const fs::path& work_dir) {
-  const int fd = ::open((work_dir / "lock").c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return "";
-  const Outcome outcome = try_lock(fd, LOCK_SH);
-  ::close(fd);
-  return outcome == Outcome::held_by_another ? read_text_file(work_dir / "lock") : "";
+  if (!fs::exists(work_dir / "lock")) return "";
+  const Descriptor lock(work_dir / "lock", O_RDONLY);
+  const bool is_held = try_lock(lock.get(), LOCK_SH) == Outcome::held_by_another;
+  return is_held ? read_text_file(work_dir / "lock") : "";
 }
 
 }  // namespace tessera::jobs

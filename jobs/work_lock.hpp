@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cluster/communicator.hpp"
+#include "core/descriptor.hpp"
 
 namespace tessera::jobs {
 
@@ -16,9 +17,6 @@ class WorkLock {
  public:
   /// Collective. Makes the folder. Throws InputError naming the run that has it, on all ranks.
   WorkLock(cluster::Communicator& comm, const std::filesystem::path& work_dir);
-  ~WorkLock();
-  WorkLock(const WorkLock&) = delete;
-  WorkLock& operator=(const WorkLock&) = delete;
 
   /// What could not be locked and why; empty when all is well.
   const std::string& warning() const { return warning_; }
@@ -26,7 +24,7 @@ class WorkLock {
  private:
   void take_as_first(const std::filesystem::path& work_dir, std::size_t num_ranks);
 
-  int run_ = -1, ranks_ = -1;  // descriptors
+  Descriptor run_, ranks_;
   std::string warning_;
 };
 

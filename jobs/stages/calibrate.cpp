@@ -62,7 +62,7 @@ class Calibration {
   }
   bool has_hidden(std::size_t block) {
     for (std::size_t s = 0; s < shards_.size(); ++s) {
-      if (!work_.is_committed(HiddenStates::file(block, s, shards_.size()))) return false;
+      if (!work_.is_committed(hidden_file(block, s, shards_.size()))) return false;
     }
     return true;
   }
@@ -156,7 +156,7 @@ void calibrate(RunContext& run, const PreparedRun& prepared, WorkFolder& work) {
   work.refresh();
   if (!run.comm.is_first()) return;
   for (const std::string& file : work.committed_below("calibration/")) {
-    if (HiddenStates::is_file_name(file)) work.drop(file);  // left by an attempt that was killed
+    if (is_hidden_file(file)) work.drop(file);  // left by an attempt that was killed
   }
 }
 

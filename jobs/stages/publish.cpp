@@ -34,7 +34,7 @@ RunReport make_report(const RunContext& run, const PreparedRun& prepared,
   report.fingerprint = prepared.fingerprint.id();
   report.version = TESSERA_VERSION;
   report.machine = describe_machine(run.threads.count());
-  report.num_ranks = run.comm.size();
+  report.machine.num_ranks = run.comm.size();
   report.layers = assembled.layers;
   for (const char* stage : kStages) report.stages.push_back({stage, work.seconds_of(stage)});
   report.num_samples = prepared.num_samples();

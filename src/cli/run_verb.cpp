@@ -118,10 +118,10 @@ class QuietButFirst {
 };
 
 std::size_t threads_of_rank(cluster::Communicator& comm, const jobs::RuntimeSettings& settings) {
-  const auto topology = cluster::find_topology(comm);
+  const std::size_t local_size = cluster::ranks_of_this_node(comm);
   if (settings.threads > 0) return static_cast<std::size_t>(settings.threads);
   return cluster::threads_for_rank(Threads::cores_available(), std::thread::hardware_concurrency(),
-                                   topology.local_size);
+                                   local_size);
 }
 
 int run_on_rank(const RunArguments& arguments, cluster::Communicator& comm, StopFlag& stop) {

@@ -1,5 +1,8 @@
 #include "cluster/agreement.hpp"
 
+#include <filesystem>
+#include <system_error>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -42,6 +45,12 @@ TEST(Agreement, KeepsWhoIsAtFault) {
     };
     EXPECT_THROW(with(MachineError("disk full"))(), MachineError);
     EXPECT_THROW(with(Bug("impossible"))(), Bug);
+    const std::filesystem::filesystem_error refused("rename", std::error_code(EACCES, std::generic_category()));
+    if (comm.is_first()) {
+      EXPECT_THROW(with(refused)(), std::filesystem::filesystem_error);
+    } else {
+      EXPECT_THROW(with(refused)(), MachineError);
+    }
     EXPECT_THROW(with(Interrupted("SIGUSR1"))(), Interrupted);
   });
 }

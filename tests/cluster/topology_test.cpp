@@ -17,15 +17,10 @@ TEST(ThreadsForRank, SharesTheNodeWhereNothingIsBound) {
   EXPECT_EQ(threads_for_rank(2, 2, 4), 1u);  // more ranks than cores
 }
 
-TEST(FindTopology, CountsRanksOfThisNode) {
+TEST(RanksOfThisNode, CountsThreadsOfOneProcess) {
   const StopFlag stop;
-  run_as_threads(3, stop, [](Communicator& comm) {
-    const Topology topology = find_topology(comm);
-    EXPECT_EQ(topology.num_nodes, 1u);
-    EXPECT_EQ(topology.local_rank, comm.rank());
-    EXPECT_EQ(topology.local_size, 3u);
-    EXPECT_FALSE(topology.host.empty());
-  });
+  run_as_threads(3, stop, [](Communicator& comm) { EXPECT_EQ(ranks_of_this_node(comm), 3u); });
+  EXPECT_FALSE(host_name().empty());
 }
 
 }  // namespace

@@ -36,6 +36,25 @@ TEST(Threads, WritesOfTasksAreSeenAfterwards) {
   }
 }
 
+TEST(Threads, WhatThePollThrowsEndsTheLoopAndTheTeamGoesOn) {
+  for (const std::size_t count : {1u, 3u}) {
+    Threads threads(count);
+    bool is_to_stop = false;
+    std::atomic<int> calls{0};
+    threads.poll_with([&] {
+      if (is_to_stop) throw InputError("enough");
+    });
+    threads.for_each(5, [&](std::size_t) { ++calls; });
+    EXPECT_EQ(calls, 5);
+    is_to_stop = true;
+    EXPECT_THAT([&] { threads.for_each(1'000'000, [&](std::size_t) { ++calls; }); },
+                ThrowsMessage<InputError>(HasSubstr("enough")));
+    EXPECT_LT(calls, 1'000'000);
+    is_to_stop = false;
+    threads.for_each(2, [](std::size_t) {});
+  }
+}
+
 TEST(Threads, AnExceptionArrivesHereAndTheTeamGoesOn) {
   Threads threads(3);
   const auto fails = [&] {

@@ -17,21 +17,9 @@ namespace fs = std::filesystem;
 using jobs::ExistingRun;
 using test::contents_of;
 
-/// Ends the process at its @p nth event.
-class KillingLog final : public Log {
- public:
-  explicit KillingLog(int nth) : left_(nth) {}
-  void info(const std::string&) override { count(); }
-  void warning(const std::string&) override { count(); }
-  void detail(const std::string&) override { count(); }
-  void progress(const Progress&) override { count(); }
-
- private:
-  void count() {
-    if (--left_ == 0) raise(SIGKILL);
-  }
-  int left_;
-};
+void kill_this_process() {
+  raise(SIGKILL);
+}
 
 /// Runs @p work in a process of its own; returns how it ended, and what memory it took.
 int in_child(const std::function<void()>& work, rusage* usage = nullptr) {
@@ -62,7 +50,7 @@ TEST(Killed, Trap07AtAnyEventAndResumedGivesTheSameBytes) {
     fs::remove_all(job.output.dir);
     fs::remove_all(job.runtime.work_dir);
     const int status = in_child([&] {
-      KillingLog log(event);
+      test::EventLog log(event, kill_this_process);
       test::run_job(job, ExistingRun::resume, 2, log);
     });
     was_killed = WIFSIGNALED(status);
@@ -87,7 +75,7 @@ TEST(Killed, AgainAndAgainStillArrives) {
   // Scoring says 8 things before its first score is committed; 12 events let every attempt commit
   // something.
   const auto attempt = [&] {
-    KillingLog log(12);
+    test::EventLog log(12, kill_this_process);
     test::run_job(job, ExistingRun::resume, 2, log);
   };
   int num_killed = 0;

@@ -10,6 +10,7 @@
 #include "cluster/thread_communicator.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "jobs/memory_plan.hpp"
 #include "jobs/work_lock.hpp"
 #include "tests/end_to_end/tiny_job.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -55,49 +56,13 @@ TEST_F(Ranks, OneAnswerForEveryNumberOfRanksAndThreads) {
   }
 }
 
-/// Ends the attempt, on all ranks, when rank 0 has said something @p nth times.
-class StoppingLog final : public Log {
- public:
-  StoppingLog(StopFlag& stop, int nth) : stop_(stop), left_(nth) {}
-  void info(const std::string&) override { count(); }
-  void warning(const std::string&) override { count(); }
-  void detail(const std::string&) override { count(); }
-  void progress(const Progress&) override { count(); }
-
- private:
-  void count() {
-    if (--left_ == 0) stop_.request("the test wants it");
-  }
-  StopFlag& stop_;
-  int left_;
-};
-
-/// True when the job ran to its end.
-bool run_until_event(const jobs::QuantizeJob& job, std::size_t num_ranks, int event) {
-  StopFlag stop;
-  try {
-    cluster::run_as_threads(num_ranks, stop, [&](cluster::Communicator& comm) {
-      SilentLog silent;
-      StoppingLog stopping(stop, event);
-      Threads threads(1);
-      threads.poll_with([&] { stop.check(); });
-      jobs::RunContext context{threads, comm.is_first() ? static_cast<Log&>(stopping) : silent,
-                               comm, stop};
-      jobs::run_quantize_job(job, ExistingRun::resume, context);
-    });
-    return true;
-  } catch (const Interrupted&) {
-    return false;
-  }
-}
-
 TEST_F(Ranks, Trap01And07StoppedAnywhereAndResumedOnAnotherNumberOfRanks) {
   const auto expected = make_expected();
   const std::size_t ranks[] = {3, 1, 4, 2, 7};
   int num_stopped = 0;
   for (int event = 1;; event += 3) {
     const std::size_t first = ranks[event % 5], second = ranks[(event / 3) % 5];
-    if (run_until_event(job_, first, event)) break;
+    if (test::run_until_event(job_, first, event)) break;
     ++num_stopped;
     run_job_on_ranks(job_, ExistingRun::resume, second, 1);
     ASSERT_TRUE(contents_of(job_.output.dir) == expected)
@@ -144,19 +109,20 @@ TEST_F(Ranks, Trap02GoesOnAtTheBlockThatWasBeingCalibrated) {
 
 TEST_F(Ranks, HoldsHiddenStatesInFilesWhereMemoryIsShort) {
   const auto expected = make_expected();
-  // What one shard more or less takes is known here, what the program itself takes is not.
-  for (std::uint64_t bytes = 60'000'000;; bytes += 5'000'000) {
-    job_.runtime.host_memory = bytes;
-    try {
-      run_job_on_ranks(job_, ExistingRun::refuse, 2, 1);
-      break;
-    } catch (const InputError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("runtime.host_memory"));
-      ASSERT_LT(bytes, 1'000'000'000u);
-      EXPECT_FALSE(fs::exists(job_.runtime.work_dir));  // said before starting
-    }
-  }
+  const auto config = model::read_model_config(job_.model.path);
+  const auto units = jobs::plan_units(config, job_.quantize);
+  const auto plan = [&] { return jobs::plan_memory(job_, config, units, 2, 1); };
+  job_.runtime.host_memory = plan().calibrate_bytes - 1;  // a byte too few to keep them
+  ASSERT_FALSE(plan().hidden_in_memory);
+  run_job_on_ranks(job_, ExistingRun::refuse, 2, 1);
   EXPECT_TRUE(contents_of(job_.output.dir) == expected);
+}
+
+TEST_F(Ranks, SaysBeforeItStartsThatMemoryIsTooShort) {
+  job_.runtime.host_memory = 1'000'000;
+  EXPECT_THAT([&] { run_job_on_ranks(job_, ExistingRun::refuse, 2, 1); },
+              ThrowsMessage<InputError>(HasSubstr("runtime.host_memory is 1.0 MB")));
+  EXPECT_FALSE(fs::exists(job_.runtime.work_dir));
 }
 
 TEST_F(Ranks, StartsNothingThatTheWalltimeHasNoRoomFor) {
@@ -175,6 +141,8 @@ TEST_F(Ranks, OneRanksFailureEndsAllWithItsWords) {
   fs::create_directories(job_.runtime.work_dir);
   write_file_atomically(job_.runtime.work_dir / "solved", "a file where a folder must be");
   EXPECT_ANY_THROW(run_job_on_ranks(job_, ExistingRun::refuse, 3, 1));
+  EXPECT_THAT(read_text_file(job_.runtime.work_dir / "ranks/stop"),
+              testing::AllOf(testing::StartsWith("1 rank "), HasSubstr("solved")));
   fs::remove(job_.runtime.work_dir / "solved");
   run_job_on_ranks(job_, ExistingRun::resume, 2, 1);
   EXPECT_TRUE(fs::exists(job_.output.dir));

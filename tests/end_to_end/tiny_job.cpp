@@ -120,6 +120,24 @@ jobs::RunReport run_job_on_ranks(const jobs::QuantizeJob& job, jobs::ExistingRun
   return report;
 }
 
+bool run_until_event(const jobs::QuantizeJob& job, std::size_t num_ranks, int event) {
+  StopFlag stop;
+  try {
+    cluster::run_as_threads(num_ranks, stop, [&](cluster::Communicator& comm) {
+      SilentLog silent;
+      EventLog stopping(event, [&] { stop.request("the test wants it"); });
+      Threads threads(1);
+      threads.poll_with([&] { stop.check(); });
+      jobs::RunContext context{threads, comm.is_first() ? static_cast<Log&>(stopping) : silent,
+                               comm, stop};
+      jobs::run_quantize_job(job, jobs::ExistingRun::resume, context);
+    });
+    return true;
+  } catch (const Interrupted&) {
+    return false;
+  }
+}
+
 std::map<std::string, std::string> contents_of(const fs::path& folder) {
   std::map<std::string, std::string> contents;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -40,6 +41,27 @@ jobs::RunReport run_job(const jobs::QuantizeJob& job,
 /// Runs it on ranks that are threads of this process.
 jobs::RunReport run_job_on_ranks(const jobs::QuantizeJob& job, jobs::ExistingRun existing,
                                  std::size_t num_ranks, std::size_t num_threads);
+
+/// Does something when it has heard its @p nth event.
+class EventLog final : public Log {
+ public:
+  EventLog(int nth, std::function<void()> at_event) : left_(nth), at_event_(std::move(at_event)) {}
+  void info(const std::string&) override { count(); }
+  void warning(const std::string&) override { count(); }
+  void detail(const std::string&) override { count(); }
+  void progress(const Progress&) override { count(); }
+
+ private:
+  void count() {
+    if (--left_ == 0) at_event_();
+  }
+  int left_;
+  std::function<void()> at_event_;
+};
+
+/// Runs it on ranks that are threads until the first has said something @p event times, then asks
+/// all to stop. True when the job ran to its end before.
+bool run_until_event(const jobs::QuantizeJob& job, std::size_t num_ranks, int event);
 
 /// Every file below @p folder with its bytes.
 std::map<std::string, std::string> contents_of(const std::filesystem::path& folder);

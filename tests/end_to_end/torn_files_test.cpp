@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "jobs/plan.hpp"
 #include "tests/end_to_end/tiny_job.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -18,8 +20,7 @@ using test::contents_of;
 
 /// "calibration/block-00001/statistics-..." -> "statistics": files of a kind are alike.
 std::string kind_of(const std::string& file) {
-  for (const char* kind :
-       {"statistics-", "hidden-", "solved/", "evaluation/", "journal", "tokens"}) {
+  for (const char* kind : {"statistics-", "solved/", "evaluation/", "journal"}) {
     if (file.find(kind) != std::string::npos) return kind;
   }
   return "";
@@ -45,6 +46,18 @@ class TornFiles : public testing::Test {
     fs::remove_all(job_.output.dir);
     test::run_job_on_ranks(job_, ExistingRun::resume, 2, 1);
     EXPECT_TRUE(contents_of(job_.output.dir) == expected_);
+  }
+  /// A run stopped while it calibrates: a hidden-states file it left, and what is in it.
+  std::pair<std::string, std::string> stop_between_blocks() {
+    for (int event = 1;; ++event) {
+      fs::remove_all(job_.output.dir);
+      fs::remove_all(job_.runtime.work_dir);
+      if (test::run_until_event(job_, 2, event)) throw Bug("no event finds hidden states");
+      const auto files = contents_of(job_.runtime.work_dir);
+      const auto found = std::ranges::find_if(
+          files, [](const auto& entry) { return jobs::is_hidden_file(entry.first); });
+      if (found != files.end()) return *found;
+    }
   }
   test::TemporaryFolder folder_;
   jobs::QuantizeJob job_ = test::write_tiny_job(folder_.path());
@@ -73,6 +86,17 @@ TEST_F(TornFiles, WithOneFlippedBit) {
       ASSERT_FALSE(HasFailure()) << file << " with a flipped bit in byte "
                                  << (bytes.size() - 1) * i / 9;
     }
+  }
+}
+
+/// Activations are there only while a run calibrates.
+TEST_F(TornFiles, HiddenStatesOfAnInterruptedRun) {
+  for (std::size_t i = 0; i < 10; ++i) {
+    const auto [file, bytes] = stop_between_blocks();
+    std::string flipped = bytes;
+    flipped[(bytes.size() - 1) * i / 9] ^= static_cast<char>(1 << (i % 8));
+    damage_and_resume(file, i % 2 == 0 ? flipped : bytes.substr(0, bytes.size() * i / 10));
+    EXPECT_TRUE(fs::exists(job_.runtime.work_dir / (file + ".bad"))) << file;
   }
 }
 

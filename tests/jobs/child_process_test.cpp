@@ -1,5 +1,7 @@
 #include "jobs/child_process.hpp"
 
+#include <chrono>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,9 +12,11 @@ namespace {
 
 using testing::ElementsAre;
 
+const StopFlag kGoOn;
+
 TEST(ChildProcess, HandsOnEveryLineAndTheExitCode) {
   std::vector<std::string> heard;
-  const auto result = run_child({"sh", "-c", "echo out; echo err >&2; printf last; exit 3"},
+  const auto result = run_child({"sh", "-c", "echo out; echo err >&2; printf last; exit 3"}, kGoOn, 
                                 [&](const std::string& line) { heard.push_back(line); });
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_THAT(heard, ElementsAre("out", "err", "last"));
@@ -20,26 +24,35 @@ TEST(ChildProcess, HandsOnEveryLineAndTheExitCode) {
 }
 
 TEST(ChildProcess, KeepsTheLastLinesOfATalker) {
-  const auto result = run_child({"sh", "-c", "seq 1000"}, [](const std::string&) {});
+  const auto result = run_child({"sh", "-c", "seq 1000"}, kGoOn, [](const std::string&) {});
   ASSERT_EQ(result.said.size(), 20u);
   EXPECT_EQ(result.said.back(), "1000");
 }
 
 TEST(ChildProcess, PassesArgumentsAsTheyAre) {
-  const auto result = run_child({"printf", "%s\n", "a b", "$HOME", ""}, [](const std::string&) {});
+  const auto result = run_child({"printf", "%s\n", "a b", "$HOME", ""}, kGoOn, [](const std::string&) {});
   EXPECT_THAT(result.said, ElementsAre("a b", "$HOME", ""));
 }
 
 TEST(ChildProcess, GivesItNothingToRead) {
-  EXPECT_EQ(run_child({"cat"}, [](const std::string&) {}).exit_code, 0);
+  EXPECT_EQ(run_child({"cat"}, kGoOn, [](const std::string&) {}).exit_code, 0);
 }
 
 TEST(ChildProcess, TellsOfASignal) {
-  EXPECT_EQ(run_child({"sh", "-c", "kill -9 $$"}, [](const std::string&) {}).exit_code, 137);
+  EXPECT_EQ(run_child({"sh", "-c", "kill -9 $$"}, kGoOn, [](const std::string&) {}).exit_code, 137);
+}
+
+TEST(ChildProcess, EndsItWhenTheRunIsToStop) {
+  StopFlag stop;
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THROW(run_child({"sh", "-c", "echo started; exec sleep 60"}, stop,
+                         [&](const std::string&) { stop.request("enough"); }),
+               Interrupted);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 TEST(ChildProcess, SaysWhatCannotBeStarted) {
-  EXPECT_THAT([] { run_child({"/nowhere/tokenize"}, [](const std::string&) {}); },
+  EXPECT_THAT([] { run_child({"/nowhere/tokenize"}, kGoOn, [](const std::string&) {}); },
               testing::ThrowsMessage<MachineError>(testing::HasSubstr("/nowhere/tokenize")));
 }
 

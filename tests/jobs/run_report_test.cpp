@@ -18,7 +18,7 @@ RunReport some_report() {
   report.job_text = "model:\n  path: x\n";
   report.fingerprint = "f";
   report.version = "0.1.0";
-  report.machine = {"CPU", 2, 3, 24u << 20};
+  report.machine = {"CPU", 2, 3, 4, 24u << 20};
   report.layers = {{0, "mlp.up_proj", 64, 172, 2.5, 0.03, 1.5, 0.01, 2, {"a", "b, \"c\""}, true}};
   report.stages = {{"calibrate", 1.25}, {"solve", 2.5}};
   report.num_samples = 8;
