@@ -1,10 +1,12 @@
 #pragma once
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/dtype.hpp"
+#include "core/input_quantization.hpp"
 #include "core/matrix.hpp"
 
 namespace tessera::model {
@@ -24,6 +26,11 @@ class TensorSource {
   /// Throws InputError naming the tensor and where it was looked for.
   virtual TensorInfo info(std::string_view name) const = 0;
   virtual void read(std::string_view name, std::span<float> out) const = 0;
+  /// How an engine quantizes the input of a linear layer ("model.layers.0.mlp.up_proj"); nothing
+  /// where it does not.
+  virtual std::optional<InputQuantization> input_quantization(std::string_view) const {
+    return std::nullopt;
+  }
   /// For messages: the folder.
   virtual std::string origin() const = 0;
 
