@@ -1,4 +1,4 @@
-#include "solver/vptq/column_pass.hpp"
+#include "solver/vptq/vector_columns.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "solver/vptq/prepared_hessian.hpp"
+#include "solver/prepared_hessian.hpp"
 
 #include <gmock/gmock.h>
 

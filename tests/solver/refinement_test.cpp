@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "solver/vptq/centroid_reestimation.hpp"
-#include "solver/vptq/column_sweep.hpp"
 #include "tests/solver/solver_fixtures.hpp"
 
 namespace tessera::solver {

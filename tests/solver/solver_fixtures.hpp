@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "solver/vptq/codebook_training.hpp"
-#include "solver/vptq/column_pass.hpp"
-#include "solver/vptq/prepared_hessian.hpp"
+#include "solver/vptq/vector_columns.hpp"
+#include "solver/prepared_hessian.hpp"
 #include "tests/support/random_matrix.hpp"
 
 namespace tessera::solver {

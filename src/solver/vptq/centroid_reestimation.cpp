@@ -7,7 +7,7 @@
 #include "linalg/cholesky.hpp"
 #include "linalg/gemm.hpp"
 #include "linalg/transpose.hpp"
-#include "solver/vptq/column_pass.hpp"
+#include "solver/vptq/vector_columns.hpp"
 
 namespace tessera::solver {
 namespace {

@@ -1,8 +1,7 @@
 #include "solver/vptq/refinement.hpp"
 
 #include "solver/vptq/centroid_reestimation.hpp"
-#include "solver/vptq/column_pass.hpp"
-#include "solver/vptq/column_sweep.hpp"
+#include "solver/vptq/vector_columns.hpp"
 #include "solver/vptq/vector_assigner.hpp"
 
 namespace tessera::solver {

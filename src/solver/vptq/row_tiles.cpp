@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "linalg/gemm.hpp"
-
 namespace tessera::solver {
 namespace {
 
@@ -56,26 +54,6 @@ std::vector<RowTile> make_row_tiles(Threads& threads, MatrixView<const float> we
     tiles[t] = make_row_tile(weight, norm, layout, tile_at(t, height, weight.rows));
   });
   return tiles;
-}
-
-double refresh_gradient(const Matrix<float>& square, RowTile& tile) {
-  Matrix<float> error(tile.weight.rows(), tile.weight.cols());
-  for (std::size_t k = 0; k < error.size(); ++k) {
-    error.data()[k] = tile.weight.data()[k] - tile.quantized.data()[k];
-  }
-  linalg::gemm(1, square, linalg::Transposed::no, error, linalg::Transposed::no, 0, tile.gradient);
-  return loss_of(tile);
-}
-
-double loss_of(const RowTile& tile) {
-  double loss = 0;
-  for (std::size_t p = 0; p < tile.weight.rows(); ++p) {
-    const float *w = tile.weight.row(p), *q = tile.quantized.row(p), *g = tile.gradient.row(p);
-    double row_loss = 0;
-    for (std::size_t r = 0; r < tile.rows.size(); ++r) row_loss += static_cast<double>(w[r] - q[r]) * g[r];
-    loss += row_loss;
-  }
-  return loss;
 }
 
 }  // namespace tessera::solver

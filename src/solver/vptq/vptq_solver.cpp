@@ -6,9 +6,9 @@
 
 #include "solver/vptq/codebook_training.hpp"
 #include "solver/vptq/column_layout.hpp"
-#include "solver/vptq/column_pass.hpp"
+#include "solver/vptq/vector_columns.hpp"
 #include "solver/vptq/normalization.hpp"
-#include "solver/vptq/prepared_hessian.hpp"
+#include "solver/prepared_hessian.hpp"
 #include "solver/vptq/refinement.hpp"
 #include "solver/vptq/row_tiles.hpp"
 

@@ -1,37 +1,16 @@
-#include "solver/vptq/column_pass.hpp"
+#include "solver/column_pass.hpp"
 
 #include <algorithm>
 
 #include "linalg/gemm.hpp"
 
 namespace tessera::solver {
-namespace {
 
-std::vector<std::size_t> segment_by_position(const std::vector<Segment>& segments) {
-  std::vector<std::size_t> segment_of;
-  for (std::size_t s = 0; s < segments.size(); ++s) segment_of.resize(segments[s].end, s);
-  return segment_of;
-}
-
-}  // namespace
-
-std::span<std::uint16_t> main_of(RowTile& tile, const Segment& segment, std::size_t position) {
-  return {tile.main.row(position), tile.num_vectors(segment.vector_len)};
-}
-
-std::span<std::uint16_t> residual_of(RowTile& tile, const Segment& segment, std::size_t position) {
-  if (segment.num_res_centroids == 0) return {};
-  return {tile.residual.row(position), tile.num_vectors(segment.vector_len)};
-}
-
-void quantize_columns(const Matrix<float>& inverse_upper, const std::vector<Segment>& segments,
-                      const std::vector<VectorAssigner>& assigners, RowTile& tile) {
+void quantize_columns(const Matrix<float>& inverse_upper, const RoundColumn& round, ColumnTile& tile) {
   const std::size_t n = inverse_upper.rows(), rows = tile.rows.size();
-  const auto segment_of = segment_by_position(segments);
   const auto upper = inverse_upper.view();
   Matrix<float> error(n, rows);     // e_q
   Matrix<float> panel(kPanel, rows);  // x_q of the present panel
-  VectorAssigner::Scratch scratch;
   for (std::size_t begin = 0; begin < n; begin += kPanel) {
     const std::size_t width = std::min(kPanel, n - begin);
     std::copy_n(tile.weight.row(begin), width * rows, panel.data());
@@ -42,10 +21,9 @@ void quantize_columns(const Matrix<float>& inverse_upper, const std::vector<Segm
     }
     for (std::size_t c = 0; c < width; ++c) {
       const std::size_t q = begin + c;
-      const Segment& segment = segments[segment_of[q]];
       const std::span<const float> x(panel.row(c), rows);
       const std::span<float> chosen(tile.quantized.row(q), rows);
-      assigners[segment_of[q]].assign(x, main_of(tile, segment, q), residual_of(tile, segment, q), chosen, scratch);
+      round(q, x, chosen);
       float* e = error.row(q);
       const float inverse_diagonal = 1.0f / upper(q, q);
       for (std::size_t r = 0; r < rows; ++r) e[r] = (x[r] - chosen[r]) * inverse_diagonal;
@@ -58,22 +36,18 @@ void quantize_columns(const Matrix<float>& inverse_upper, const std::vector<Segm
   }
 }
 
-void quantize_columns_reference(const Matrix<float>& inverse_upper, const std::vector<Segment>& segments,
-                                const std::vector<VectorAssigner>& assigners, RowTile& tile) {
+void quantize_columns_reference(const Matrix<float>& inverse_upper, const RoundColumn& round, ColumnTile& tile) {
   const std::size_t n = inverse_upper.rows(), rows = tile.rows.size();
-  const auto segment_of = segment_by_position(segments);
   Matrix<double> error(n, rows);
   std::vector<float> x(rows);
-  VectorAssigner::Scratch scratch;
   for (std::size_t q = 0; q < n; ++q) {
     for (std::size_t r = 0; r < rows; ++r) {
       double value = tile.weight(q, r);
       for (std::size_t k = 0; k < q; ++k) value -= inverse_upper(k, q) * error(k, r);
       x[r] = static_cast<float>(value);
     }
-    const Segment& segment = segments[segment_of[q]];
     const std::span<float> chosen(tile.quantized.row(q), rows);
-    assigners[segment_of[q]].assign(x, main_of(tile, segment, q), residual_of(tile, segment, q), chosen, scratch);
+    round(q, x, chosen);
     for (std::size_t r = 0; r < rows; ++r) {
       error(q, r) = (static_cast<double>(x[r]) - chosen[r]) / inverse_upper(q, q);
     }
