@@ -29,7 +29,7 @@ void add_statistics(JsonValue& document, store::ArchiveReader& reader) {
       .set("channels", slab.num_channels)
       .set("first_number", slab.begin)
       .set("numbers", slab.values.size())
-      .set("numbers_of_all_slabs", calibration::flat_size(slab.num_channels));
+      .set("numbers_of_all_slabs", calibration::flat_size(slab.num_channels, slab.num_rows));
 }
 
 void add_hidden_states(JsonValue& document, store::ArchiveReader& reader) {

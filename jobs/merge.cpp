@@ -140,7 +140,8 @@ class Merge {
       part.folder->load(part.file, "partial", partial);
       if (sum.values.empty()) {
         sum = calibration::StatisticsSlab(partial.num_channels,
-                                          {partial.begin, partial.begin + partial.values.size()});
+                                          {partial.begin, partial.begin + partial.values.size()},
+                                          partial.num_rows);
       }
       sum.join(0, partial.values);
     }

@@ -133,13 +133,14 @@ std::size_t channels_of(const model::ModelConfig& config, model::InputRole role)
 }
 
 std::vector<SlabFile> slab_files(const model::ModelConfig& config,
-                                 const std::vector<LayerUnit>& units, std::size_t block) {
+                                 const std::vector<LayerUnit>& units, std::size_t block,
+                                 calibration::TokenSample sample) {
   std::vector<SlabFile> files;
   for (const auto role : roles_of_block(units, block)) {
     const std::size_t channels = channels_of(config, role);
-    const auto slabs = calibration::cut_into_slabs(channels, kSlabNumbers);
+    const auto slabs = calibration::cut_into_slabs(channels, kSlabNumbers, sample.num_rows);
     for (std::size_t i = 0; i < slabs.size(); ++i) {
-      files.push_back({role, channels, slabs[i],
+      files.push_back({role, channels, sample, slabs[i],
                        fmt::format("calibration/block-{:05}/statistics-{}-{:05}-of-{:05}.h5", block,
                                    model::name_of(role), i, slabs.size())});
     }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "calibration/token_sample.hpp"
 #include "core/threads.hpp"
 #include "jobs/settings/job_settings.hpp"
 #include "model/architecture.hpp"
@@ -49,13 +50,15 @@ std::size_t channels_of(const model::ModelConfig& config, model::InputRole role)
 struct SlabFile {
   model::InputRole role{};
   std::size_t num_channels = 0;
+  calibration::TokenSample sample;  ///< whose inputs are in the row
   Tile range;        ///< of the flat row
   std::string file;  ///< "calibration/block-00004/statistics-mlp_input-00000-of-00001.h5"
 };
 
 /// The slabs of block @p block's statistics, by role and range: cut by size alone.
 std::vector<SlabFile> slab_files(const model::ModelConfig& config,
-                                 const std::vector<LayerUnit>& units, std::size_t block);
+                                 const std::vector<LayerUnit>& units, std::size_t block,
+                                 calibration::TokenSample sample = {});
 
 /// What a calibration shard looks like after a block:
 /// "calibration/block-00004/hidden-00002-of-00008.h5". Dropped as soon as the next block is

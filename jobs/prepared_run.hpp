@@ -23,6 +23,7 @@ struct PreparedRun {
   std::unique_ptr<model::SafetensorsFolder> weights;
   std::vector<LayerUnit> units;
   MemoryPlan memory;
+  calibration::TokenSample token_sample;  ///< tokens whose inputs calibration keeps
 
   calibration::TokenStream calibration_tokens;
   std::optional<calibration::TokenStream> evaluation_tokens;

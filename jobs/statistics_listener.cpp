@@ -10,10 +10,11 @@
 namespace tessera::jobs {
 
 BlockStatistics empty_statistics(const model::ModelConfig& config,
-                                 const std::vector<model::InputRole>& roles) {
+                                 const std::vector<model::InputRole>& roles,
+                                 calibration::TokenSample sample) {
   BlockStatistics statistics;
   for (const auto role : roles) {
-    statistics.of_role.emplace(role, calibration::InputStatistics(channels_of(config, role)));
+    statistics.of_role.emplace(role, calibration::InputStatistics(channels_of(config, role), sample));
   }
   return statistics;
 }
@@ -22,7 +23,7 @@ void StatisticsListener::on_input(model::InputRole role, MatrixView<const float>
   const auto found = partial_.of_role.find(role);
   if (found == partial_.of_role.end()) return;
   try {
-    found->second.add(threads_, x);
+    found->second.add(threads_, x, {first_sample_, length_});
   } catch (const InputError&) {
     throw_with_place(role, x);
     throw;

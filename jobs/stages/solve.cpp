@@ -29,7 +29,7 @@ class LastHessian {
     if (held_ != wanted) {
       held_.reset();
       hessian_ = {};
-      const auto slabs = slab_files(prepared_.config, prepared_.units, layer.block);
+      const auto slabs = slab_files(prepared_.config, prepared_.units, layer.block, prepared_.token_sample);
       hessian_ = calibration::hessian_of(load_statistics(work_, slabs, layer.input()).hessian);
       held_ = wanted;
     }

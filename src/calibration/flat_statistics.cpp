@@ -13,6 +13,11 @@ std::size_t triangle(std::size_t rows) {
   return rows * (rows + 1) / 2;
 }
 
+/// Numbers that joining adds; of those behind them it takes the larger.
+std::size_t num_added(std::size_t num_channels, std::size_t num_rows) {
+  return triangle(num_channels) + (2 + num_rows) * num_channels + 2;
+}
+
 /// The row of a lower triangle that holds number @p index.
 std::size_t row_of(std::size_t index) {
   auto row = static_cast<std::size_t>((std::sqrt(8.0 * static_cast<double>(index) + 1.0) - 1) / 2);
@@ -50,22 +55,27 @@ void for_each_part(Statistics& s, std::size_t begin, std::size_t end, Transfer&&
     transfer(at, numbers, count, 1.0);
   });
   const std::size_t n = s.num_channels();
-  const std::size_t tail = triangle(n) + n;
-  transfer(tail, &s.hessian.num_tokens, std::size_t{1}, 1.0);
-  transfer(tail + 1, s.minimum.data(), n, -1.0);
-  transfer(tail + 1 + n, s.maximum.data(), n, 1.0);
-  transfer(tail + 1 + 2 * n, s.sorted_maximum.data(), n, 1.0);
+  const std::size_t after = triangle(n) + n;
+  transfer(after, s.first_sum.data(), n, 1.0);
+  transfer(after + n, &s.hessian.num_tokens, std::size_t{1}, 1.0);
+  transfer(after + n + 1, &s.num_first, std::size_t{1}, 1.0);
+  transfer(after + n + 2, s.token_rows.data(), s.token_rows.size(), 1.0);
+  const std::size_t extremes = num_added(n, s.token_rows.rows());
+  transfer(extremes, s.minimum.data(), n, -1.0);
+  transfer(extremes + n, s.maximum.data(), n, 1.0);
+  transfer(extremes + 2 * n, s.sorted_maximum.data(), n, 1.0);
 }
 
 }  // namespace
 
-std::size_t flat_size(std::size_t num_channels) {
-  return triangle(num_channels) + 4 * num_channels + 1;
+std::size_t flat_size(std::size_t num_channels, std::size_t num_rows) {
+  return num_added(num_channels, num_rows) + 3 * num_channels;
 }
 
-std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbers) {
+std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbers,
+                                 std::size_t num_rows) {
   require(max_numbers > 0, "a slab holds something");
-  const std::size_t size = flat_size(num_channels);
+  const std::size_t size = flat_size(num_channels, num_rows);
   const std::size_t count = num_tiles(size, max_numbers);
   std::vector<Tile> slabs;
   for (std::size_t i = 0; i < count; ++i)
@@ -75,7 +85,7 @@ std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbe
 
 void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<double> out) {
   const std::size_t end = begin + out.size();
-  require(end <= flat_size(statistics.num_channels()), "a range of the flat row");
+  require(end <= flat_size(statistics.num_channels(), statistics.token_rows.rows()), "a range of the flat row");
   for_each_part(statistics, begin, end,
                 [&](std::size_t at, const auto* numbers, std::size_t count, double sign) {
                   const Overlap part(at, count, begin, end);
@@ -87,7 +97,7 @@ void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<d
 
 void place_flat(std::span<const double> values, std::size_t begin, InputStatistics& statistics) {
   const std::size_t end = begin + values.size();
-  require(end <= flat_size(statistics.num_channels()), "a range of the flat row");
+  require(end <= flat_size(statistics.num_channels(), statistics.token_rows.rows()), "a range of the flat row");
   for_each_part(statistics, begin, end,
                 [&](std::size_t at, auto* numbers, std::size_t count, double sign) {
                   using Number = std::remove_pointer_t<decltype(numbers)>;
@@ -98,9 +108,9 @@ void place_flat(std::span<const double> values, std::size_t begin, InputStatisti
                 });
 }
 
-StatisticsSlab::StatisticsSlab(std::size_t channels, Tile range)
-    : num_channels(channels), begin(range.begin), values(range.size()) {
-  const std::size_t first_extreme = triangle(channels) + channels + 1;
+StatisticsSlab::StatisticsSlab(std::size_t channels, Tile range, std::size_t rows)
+    : num_channels(channels), num_rows(rows), begin(range.begin), values(range.size()) {
+  const std::size_t first_extreme = num_added(channels, rows);
   const std::size_t first_sorted = first_extreme + 2 * channels;  // magnitudes: at least 0
   for (std::size_t i = std::max(range.begin, first_extreme); i < std::min(range.end, first_sorted);
        ++i) {
@@ -110,13 +120,12 @@ StatisticsSlab::StatisticsSlab(std::size_t channels, Tile range)
 
 void StatisticsSlab::join(std::size_t offset, std::span<const double> partial) {
   require(offset + partial.size() <= values.size(), "a partial's numbers have a place in the slab");
-  const std::size_t first_extreme = triangle(num_channels) + num_channels + 1;
+  const std::size_t first_extreme = num_added(num_channels, num_rows);
   const std::size_t at = begin + offset;
-  const std::size_t num_added =
-      at >= first_extreme ? 0 : std::min(partial.size(), first_extreme - at);
+  const std::size_t added = at >= first_extreme ? 0 : std::min(partial.size(), first_extreme - at);
   double* out = values.data() + offset;
-  for (std::size_t i = 0; i < num_added; ++i) out[i] += partial[i];
-  for (std::size_t i = num_added; i < partial.size(); ++i) out[i] = std::max(out[i], partial[i]);
+  for (std::size_t i = 0; i < added; ++i) out[i] += partial[i];
+  for (std::size_t i = added; i < partial.size(); ++i) out[i] = std::max(out[i], partial[i]);
 }
 
 }  // namespace tessera::calibration

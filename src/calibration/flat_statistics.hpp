@@ -11,18 +11,21 @@
 //
 //     [0, n (n + 1) / 2)   lower triangle of the Hessian's sum, row after row
 //     n numbers            sum of x
-//     1 number             tokens (exact below 2^53)
+//     n numbers            sum of the first tokens' x
+//     2 numbers            tokens, first tokens (exact below 2^53)
+//     r * n numbers        inputs of r sampled tokens, row after row: each comes from one partial, the others have zeros
 //     n numbers            -minimum        from here on, joining takes the larger number
 //     n numbers            maximum
 //     n numbers            sorted maximum
 namespace tessera::calibration {
 
-/// Numbers of a flat row of @p num_channels.
-std::size_t flat_size(std::size_t num_channels);
+/// Numbers of a flat row of @p num_channels with @p num_rows sampled tokens.
+std::size_t flat_size(std::size_t num_channels, std::size_t num_rows = 0);
 
 /// Where a flat row is cut into slabs: a property of the layer, never of the number of ranks. Every
 /// slab has at most @p max_numbers, and all have about the same.
-std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbers);
+std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbers,
+                                 std::size_t num_rows = 0);
 
 /// Copies the numbers [begin, begin + out.size()) of @p statistics' flat row.
 void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<double> out);
@@ -34,12 +37,13 @@ void place_flat(std::span<const double> values, std::size_t begin, InputStatisti
 /// row of an input with num_channels.
 struct StatisticsSlab {
   std::uint64_t num_channels = 0;
+  std::uint64_t num_rows = 0;  ///< sampled tokens
   std::uint64_t begin = 0;
   std::vector<double> values;
 
   StatisticsSlab() = default;
   /// That of no tokens.
-  StatisticsSlab(std::size_t num_channels, Tile range);
+  StatisticsSlab(std::size_t num_channels, Tile range, std::size_t num_rows = 0);
 
   /// Joins a partial's numbers from @p offset of this slab on: adds, or takes the larger.
   void join(std::size_t offset, std::span<const double> partial);
@@ -49,6 +53,7 @@ struct StatisticsSlab {
 template <class Archive>
 void archive(Archive& a, StatisticsSlab& s) {
   a("num_channels", s.num_channels);
+  a("num_rows", s.num_rows);
   a("begin", s.begin);
   a("values", s.values);
 }

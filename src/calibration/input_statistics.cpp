@@ -81,16 +81,47 @@ void raise_sorted_maximum(Threads& threads, MatrixView<const float> x,
   for (const auto& partial : raised) raise_each(maximum, partial);
 }
 
+/// The first token of every sample, and those whose rows are kept.
+void note_single_tokens(InputStatistics& statistics, MatrixView<const float> x, BatchPlace place) {
+  if (place.length == 0) return;
+  const std::size_t num_samples = x.rows / place.length;
+  for (std::size_t s = 0; s < num_samples; ++s) {
+    const float* first = x.row(s * place.length);
+    for (std::size_t j = 0; j < x.cols; ++j) statistics.first_sum[j] += static_cast<double>(first[j]);
+  }
+  statistics.num_first += num_samples;
+  for (std::size_t r = 0; r < statistics.sample.num_rows; ++r) {
+    const std::size_t sample = statistics.sample.sample_of(r);
+    if (sample < place.first_sample || sample >= place.first_sample + num_samples) continue;
+    const std::size_t row = (sample - place.first_sample) * place.length + statistics.sample.position_of(r);
+    std::ranges::copy(x.row_span(row), statistics.token_rows.row(r));
+  }
+}
+
 }  // namespace
 
-InputStatistics::InputStatistics(std::size_t num_channels)
+InputStatistics::InputStatistics(std::size_t num_channels, TokenSample tokens)
     : hessian{0, Matrix<double>(num_channels, num_channels)},
       sum(num_channels),
+      first_sum(num_channels),
       minimum(num_channels, kInfinity),
       maximum(num_channels, -kInfinity),
-      sorted_maximum(num_channels) {}
+      sorted_maximum(num_channels),
+      sample(tokens),
+      token_rows(tokens.num_rows, num_channels) {}
 
-void InputStatistics::add(Threads& threads, MatrixView<const float> x) {
+std::vector<double> InputStatistics::mean() const {
+  require(hessian.num_tokens > 0, "a mean is over some tokens");
+  const bool has_others = hessian.num_tokens > num_first;
+  const auto count = static_cast<double>(hessian.num_tokens - (has_others ? num_first : 0));
+  std::vector<double> mean(num_channels());
+  for (std::size_t j = 0; j < mean.size(); ++j) {
+    mean[j] = (sum[j] - (has_others ? first_sum[j] : 0.0)) / count;
+  }
+  return mean;
+}
+
+void InputStatistics::add(Threads& threads, MatrixView<const float> x, BatchPlace place) {
   require(x.cols == num_channels(), "the input has as many channels as its statistics");
   std::vector<char> is_finite(num_tiles(x.rows, kRowTile));
   threads.for_each(is_finite.size(), [&](std::size_t task) {
@@ -105,14 +136,19 @@ void InputStatistics::add(Threads& threads, MatrixView<const float> x) {
   raise_sorted_maximum(threads, x, sorted_maximum);
   linalg::add_outer_products(threads, x, hessian.sum);
   hessian.num_tokens += x.rows;
+  note_single_tokens(*this, x, place);
 }
 
 void InputStatistics::merge(const InputStatistics& other) {
   require(other.num_channels() == num_channels(), "only statistics of the same input merge");
+  require(other.sample == sample, "only statistics that keep the same tokens merge");
   hessian.num_tokens += other.hessian.num_tokens;
+  num_first += other.num_first;
+  for (std::size_t k = 0; k < token_rows.size(); ++k) token_rows.data()[k] += other.token_rows.data()[k];
   for (std::size_t i = 0; i < num_channels(); ++i) {
     for (std::size_t j = 0; j <= i; ++j) hessian.sum(i, j) += other.hessian.sum(i, j);
     sum[i] += other.sum[i];
+    first_sum[i] += other.first_sum[i];
     minimum[i] = std::min(minimum[i], other.minimum[i]);
   }
   raise_each(maximum, other.maximum);

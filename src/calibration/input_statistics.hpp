@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "calibration/token_sample.hpp"
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
 
@@ -19,32 +20,30 @@ struct HessianSum {
 struct InputStatistics {
   HessianSum hessian;
   std::vector<double> sum;              ///< (n): sum over tokens of x
+  std::vector<double> first_sum;        ///< (n): sum of x over the samples' first tokens
+  std::uint64_t num_first = 0;          ///< such tokens
   std::vector<float> minimum, maximum;  ///< (n), per channel; +inf and -inf before the first token
   std::vector<float> sorted_maximum;    ///< (n): position-wise maximum over tokens of |x| sorted
                                       ///< downwards (qdec.md section 2)
 
-  explicit InputStatistics(std::size_t num_channels = 0);
+  TokenSample sample;                   ///< which tokens' inputs are kept
+  Matrix<float> token_rows;                   ///< (sample.num_rows, n): zero until their token comes
+
+  explicit InputStatistics(std::size_t num_channels = 0, TokenSample tokens = {});
   std::size_t num_channels() const { return sum.size(); }
 
-  /// Adds the rows of @p x (tokens, n). Throws InputError naming row and channel when a value is
+  /// The mean input over the tokens, first ones left out: those are attention's sinks, with means of their own (aweq.md
+  /// section 3). Over all of them where there are no others.
+  std::vector<double> mean() const;
+
+  /// Adds the rows of @p x (tokens, n), which stand at @p place of the calibration set. Throws InputError naming row and channel when a value is
   /// NaN or infinite, and then has added nothing. The result does not depend on the number of
   /// threads.
-  void add(Threads& threads, MatrixView<const float> x);
+  void add(Threads& threads, MatrixView<const float> x, BatchPlace place = {});
 
   /// Adds another partial's sums; the order of calls is the order of summation.
   /// @pre other.num_channels() == num_channels()
   void merge(const InputStatistics& other);
 };
-
-/// Walks the fields past an archive; the same function loads and stores (store/archive.hpp).
-template <class Archive>
-void archive(Archive& a, InputStatistics& s) {
-  a("num_tokens", s.hessian.num_tokens);
-  a("hessian_sum", s.hessian.sum, typename Archive::LowerTriangle{});
-  a("sum", s.sum);
-  a("minimum", s.minimum);
-  a("maximum", s.maximum);
-  a("sorted_maximum", s.sorted_maximum);
-}
 
 }  // namespace tessera::calibration

@@ -1,0 +1,62 @@
+#include "solver/aweq/bias_correction.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "linalg/gemm.hpp"
+
+namespace tessera::solver {
+namespace {
+
+constexpr std::size_t kRowTile = 64;
+
+Matrix<float> full_square(MatrixView<const double> lower) {
+  Matrix<float> square(lower.rows, lower.rows);
+  for (std::size_t i = 0; i < lower.rows; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) square(i, j) = square(j, i) = static_cast<float>(lower(i, j));
+  }
+  return square;
+}
+
+}  // namespace
+
+CorrectedBias correct_bias(Threads& threads, const LayerProblem& problem, MatrixView<const float> dequantized,
+                           std::span<const double> mean, std::uint64_t num_tokens) {
+  const auto weight = problem.weight;
+  require(mean.size() == weight.cols, "a mean for each channel");
+  const Matrix<float> hessian = full_square(problem.hessian);
+  std::vector<double> shift(weight.rows), square(weight.rows);
+  threads.for_each(num_tiles(weight.rows, kRowTile), [&](std::size_t t) {
+    const Tile rows = tile_at(t, kRowTile, weight.rows);
+    Matrix<float> error(rows.size(), weight.cols), product(rows.size(), weight.cols);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      for (std::size_t j = 0; j < weight.cols; ++j) {
+        error(i, j) = dequantized(rows.begin + i, j) - weight(rows.begin + i, j);
+      }
+    }
+    linalg::gemm(1, error, linalg::Transposed::no, hessian, linalg::Transposed::no, 0, product);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      for (std::size_t j = 0; j < weight.cols; ++j) {
+        shift[rows.begin + i] += static_cast<double>(error(i, j)) * mean[j];
+        square[rows.begin + i] += static_cast<double>(error(i, j)) * static_cast<double>(product(i, j));
+      }
+    }
+  });
+  double removed = 0, total = 0;
+  for (std::size_t i = 0; i < weight.rows; ++i) {
+    removed += shift[i] * shift[i];
+    total += std::max(square[i], shift[i] * shift[i]);
+  }
+  CorrectedBias corrected;
+  corrected.gain = total > 0 ? removed / total : 0.0;
+  if (corrected.gain < kLeastGain) return corrected;
+  const auto n = static_cast<double>(num_tokens);
+  for (std::size_t i = 0; i < weight.rows; ++i) {
+    const double spread = std::max(square[i] - shift[i] * shift[i], 0.0);
+    const double told = n * shift[i] * shift[i];
+    corrected.change.push_back(told > 0 ? static_cast<float>(-shift[i] * told / (told + spread)) : 0.0f);
+  }
+  return corrected;
+}
+
+}  // namespace tessera::solver
