@@ -11,6 +11,7 @@
 #include "core/human_text.hpp"
 #include "format/companion_files.hpp"
 #include "format/vptq_config.hpp"
+#include "format/vptq_tensors.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/work_files.hpp"
 #include "model/safetensors_writer.hpp"
@@ -69,12 +70,15 @@ format::LoadLayer loader_of(const PreparedRun& prepared, const WorkFolder& work)
 void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
                    const Path& folder, AssembledModel& assembled) {
   const OutputSettings& output = prepared.job.output;
-  const format::PackedModel packed{prepared.config,       *prepared.weights,
-                                   assembled.sizes,       loader_of(prepared, work),
-                                   output.dtype,          format::Permutation::absorbed,
-                                   output.store_tied_head};
+  const format::PackedModel packed{
+      .config = prepared.config,
+      .original = *prepared.weights,
+      .layers = format::vptq_tensors(assembled.sizes, loader_of(prepared, work)),
+      .changed = {},
+      .stored_type = output.dtype,
+      .store_tied_head = output.store_tied_head};
   const auto tensors = format::packed_model_tensors(packed);
-  assembled.packed = format::packed_size(assembled.sizes, tensors);
+  assembled.packed = format::packed_size(packed, tensors);
   const model::ShardedFiles files = model::plan_files(tensors, output.max_shard_size);
   std::string mine;  // "name digest bytes" lines
   cluster::agree_on(run.comm, [&] {

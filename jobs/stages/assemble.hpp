@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "format/packed_model.hpp"
+#include "format/vptq_sizes.hpp"
 #include "jobs/prepared_run.hpp"
 #include "jobs/run_context.hpp"
 #include "jobs/run_report.hpp"

@@ -60,9 +60,9 @@ std::map<std::string, solver::VptqLayer> pack_tiny_model(const fs::path& folder,
     return random_vptq_layer(name, wanted.at(name));
   };
   fs::create_directories(output);
-  model::write_safetensors(
-      output, format::packed_model_tensors({config, original, sizes, load, type, permutation}),
-      max_shard_bytes);
+  const format::PackedModel packed{
+      config, original, format::vptq_tensors(sizes, load, permutation), {}, type};
+  model::write_safetensors(output, format::packed_model_tensors(packed), max_shard_bytes);
   write_file_atomically(output / "config.json",
                         format::vptq_config_json(config, sizes, type, permutation));
   return layers;

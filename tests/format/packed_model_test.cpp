@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "core/atomic_file.hpp"
+#include "core/error.hpp"
 #include "model/architecture.hpp"
 #include "tests/format/packed_fixtures.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -30,15 +31,33 @@ class PackedModelTest : public ::testing::Test {
     const auto load = [this](const std::string& name) {
       return test::random_vptq_layer(name, wanted_);
     };
-    return {config_,        original, sizes_, load, StoredType::float16, Permutation::absorbed,
-            store_tied_head};
+    return {.config = config_,
+            .original = original,
+            .layers = vptq_tensors(sizes_, load),
+            .changed = changed_,
+            .stored_type = StoredType::float16,
+            .store_tied_head = store_tied_head};
   }
 
   test::TemporaryFolder folder_;
   model::ModelConfig config_;
   test::RandomLayer wanted_{.out_features = 40, .in_features = 40};
   LayerSizes sizes_;
+  std::map<std::string, ChangedTensor> changed_;
 };
+
+/// A changed tensor of one value.
+ChangedTensor constant(std::vector<std::size_t> shape, float value) {
+  return {std::move(shape), [value](std::span<float> out) { std::ranges::fill(out, value); }};
+}
+
+std::vector<float> values_of(const model::TensorToWrite& tensor) {
+  std::vector<std::byte> bytes(tensor.bytes());
+  tensor.fill(bytes);
+  std::vector<float> values(tensor.info.count());
+  convert_to_float(tensor.info.dtype, bytes.data(), values);
+  return values;
+}
 
 std::vector<std::string> names_of(const std::vector<model::TensorToWrite>& tensors) {
   std::vector<std::string> names;
@@ -140,17 +159,89 @@ TEST_F(PackedModelTest, UntiedHeadStays) {
               testing::Contains(std::string(model::kHeadName)).Times(1));
 }
 
-TEST_F(PackedModelTest, RefusesALayerOfAnotherShape) {
-  wanted_.in_features = 41;
+TEST_F(PackedModelTest, RefusesALayerTheOriginalHasNot) {
   open();
   const model::SafetensorsFolder original(folder_ / "model");
+  PackedModel other = packed(original);
+  other.layers["model.layers.1.mlp.up_proj"] = {};
   try {
-    packed_model_tensors(packed(original));
+    packed_model_tensors(other);
     FAIL();
   } catch (const InputError& error) {
-    EXPECT_THAT(error.what(), HasSubstr(kQ + " is packed as [40, 41]"));
-    EXPECT_THAT(error.what(), HasSubstr("F32 [40, 40]"));
+    EXPECT_THAT(error.what(), HasSubstr("model.layers.1.mlp.up_proj.weight"));
   }
+}
+
+TEST_F(PackedModelTest, ChangedTensorsTakeTheOriginalsPlace) {
+  open();
+  const std::string k = "model.layers.0.self_attn.k_proj", norm = "model.norm.weight";
+  changed_[norm] = constant({40}, 0.1f);
+  changed_[k + ".weight"] = constant({8, 40}, 2);
+  changed_[k + ".bias"] = constant({8}, 3);  // new
+  changed_[kQ + ".bias"] = constant({40}, 4);
+  changed_["model.extra"] = constant({1}, 5);
+  changed_[std::string(model::kEmbeddingName)] = constant({33, 40}, 6);
+  const model::SafetensorsFolder original(folder_ / "model");
+  const auto tensors = packed_model_tensors(packed(original, true));
+  const auto names = names_of(tensors);
+  const auto at = [&](const std::string& name) -> std::size_t {
+    EXPECT_EQ(std::ranges::count(names, name), 1) << name;
+    return static_cast<std::size_t>(std::ranges::find(names, name) - names.begin());
+  };
+  EXPECT_EQ(values_of(tensors[at(norm)]),
+            std::vector<float>(40, rounded_to(StoredType::float16, 0.1f)));
+  EXPECT_EQ(tensors[at(norm)].info.dtype, DType::f16);
+  EXPECT_EQ(values_of(tensors[at(k + ".weight")]).front(), 2);
+  EXPECT_EQ(at(k + ".bias"), at(k + ".weight") + 1);
+  EXPECT_EQ(names[at(kQ + ".bias") - 1], kQ + ".weight_bias");
+  EXPECT_EQ(at("model.extra"), names.size() - 2);
+  EXPECT_EQ(values_of(tensors[at("lm_head.weight")]).front(), 6);  // tied: the changed embeddings
+}
+
+TEST_F(PackedModelTest, ALayersOwnBiasReplacesTheOriginals) {
+  open("\"attention_bias\": true,");
+  const model::SafetensorsFolder original(folder_ / "model");
+  PackedModel with_bias = packed(original);
+  const auto before = packed_size(with_bias, packed_model_tensors(with_bias));
+  with_bias.layers.at(kQ).push_back({kQ + ".bias", {DType::f16, {40}}, {}});
+  const auto tensors = packed_model_tensors(with_bias);
+  EXPECT_THAT(names_of(tensors), testing::Contains(kQ + ".bias").Times(1));
+  const auto after = packed_size(with_bias, tensors);
+  EXPECT_EQ(after.packed_bits, before.packed_bits);  // a bias is no packed weight
+  EXPECT_EQ(after.other_bits, before.other_bits);
+  with_bias.changed[kQ + ".bias"] = constant({40}, 1);
+  EXPECT_THROW(packed_model_tensors(with_bias), Bug);
+}
+
+TEST_F(PackedModelTest, ChangesThatMakeNoSenseAreBugs) {
+  open();
+  const model::SafetensorsFolder original(folder_ / "model");
+  for (const auto& [name, shape] : std::map<std::string, std::vector<std::size_t>>{
+           {kQ + ".weight", {40, 40}}, {"lm_head.weight", {33, 40}}, {"model.norm.weight", {41}}}) {
+    changed_ = {{name, constant(shape, 1)}};
+    EXPECT_THROW(packed_model_tensors(packed(original)), Bug) << name;
+  }
+}
+
+TEST_F(PackedModelTest, ChangedNumbersAreChecked) {
+  open();
+  sizes_.clear();
+  const model::SafetensorsFolder original(folder_ / "model");
+  const auto message_for = [&](float value) -> std::string {
+    changed_["model.norm.weight"] = constant({40}, value);
+    try {
+      for (const auto& tensor : packed_model_tensors(packed(original))) {
+        if (tensor.name == "model.norm.weight") values_of(tensor);
+      }
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(message_for(65519), "");
+  EXPECT_THAT(message_for(70000), HasSubstr("model.norm.weight: element 0 is 70000 (beyond"));
+  EXPECT_THAT(message_for(std::numeric_limits<float>::infinity()),
+              HasSubstr("element 0 is inf (a model's weights are finite). It was computed"));
 }
 
 TEST_F(PackedModelTest, SizeIsWhatTheFilesHold) {
@@ -172,7 +263,9 @@ TEST_F(PackedModelTest, SizeIsWhatTheFilesHold) {
     tensors.push_back({name, files.info(name), {}});
     file_bytes += files.bytes(name).size();
   }
-  const PackedSize size = packed_size(sizes, tensors);
+  const model::SafetensorsFolder original(folder_ / "model");
+  const PackedModel packed{config_, original, vptq_tensors(sizes, {}), {}};
+  const PackedSize size = packed_size(packed, tensors);
   EXPECT_EQ(size.packed_bits, packed_bits);
   EXPECT_EQ(size.total_bytes(), file_bytes);
   EXPECT_EQ(size.num_packed_weights, 2u * 40 * 40 + 2 * 8 * 40 + 3 * 40 * 52);

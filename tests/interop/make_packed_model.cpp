@@ -84,8 +84,12 @@ void pack(const fs::path& folder, const fs::path& output, const Options& options
   const auto load = [&](const std::string& name) {
     return test::random_vptq_layer(name, wanted.at(name));
   };
-  const format::PackedModel packed{
-      config, original, sizes, load, type, permutation, options.has("--store-tied-head")};
+  const format::PackedModel packed{.config = config,
+                                   .original = original,
+                                   .layers = format::vptq_tensors(sizes, load, permutation),
+                                   .changed = {},
+                                   .stored_type = type,
+                                   .store_tied_head = options.has("--store-tied-head")};
   fs::create_directories(output);
   model::write_safetensors(output, format::packed_model_tensors(packed),
                            options.number("--shard-bytes", std::uint64_t{1} << 40));
