@@ -10,6 +10,7 @@
 #include "calibration/flat_statistics.hpp"
 #include "core/error.hpp"
 #include "jobs/settings/layer_choice.hpp"
+#include "solver/integer/input_range.hpp"
 #include "solver/vptq/column_layout.hpp"
 
 namespace tessera::jobs {
@@ -29,6 +30,50 @@ void require_overrides_used(const std::vector<LayerUnit>& units, const QuantizeS
   }
 }
 
+/// Sizes of codebooks.
+solver::VptqLayer vptq_sizes(const LayerUnit& unit, StoredType stored_type) {
+  const std::vector<double> alike(unit.layer.in_features, 1.0);
+  solver::ColumnLayout layout;
+  try {
+    layout = solver::lay_out_columns(unit.layer.out_features, alike, unit.vptq());
+  } catch (const InputError& error) {
+    throw InputError(unit.layer.name + ": " + error.what());
+  }
+  const solver::Segment& group = layout.segments.back();
+  solver::VptqLayer sizes;
+  sizes.out_features = unit.layer.out_features;
+  sizes.in_features = unit.layer.in_features;
+  sizes.vector_len = group.vector_len;
+  sizes.num_centroids = group.num_centroids;
+  sizes.num_res_centroids = group.num_res_centroids;
+  sizes.num_groups = static_cast<std::uint64_t>(unit.vptq().num_groups);
+  sizes.group_size = layout.group_size;
+  sizes.outlier_size = layout.outlier_size;
+  sizes.stored_type = stored_type;
+  if (layout.outlier_size > 0) {
+    sizes.outlier_vector_len = layout.segments.front().vector_len;
+    sizes.num_outlier_centroids = layout.segments.front().num_centroids;
+  }
+  if (unit.vptq().permute) sizes.perm = std::move(layout.perm);
+  return sizes;
+}
+
+solver::IntegerLayer integer_sizes(const LayerUnit& unit, StoredType stored_type) {
+  const solver::IntegerSettings& settings = unit.aweq().integers;
+  const bool has_groups = settings.effective_granularity() == solver::Granularity::group;
+  solver::IntegerLayer sizes;
+  sizes.out_features = unit.layer.out_features;
+  sizes.in_features = unit.layer.in_features;
+  sizes.bits = static_cast<std::uint64_t>(settings.bits());
+  sizes.group_size = has_groups ? std::min<std::uint64_t>(static_cast<std::uint64_t>(settings.group_size), sizes.in_features)
+                                : sizes.in_features;
+  sizes.is_symmetric = settings.symmetric;
+  sizes.scale_type = stored_type;
+  if (settings.quantizes_input()) sizes.input = solver::static_input(0, 0, settings.input_scale);
+  sizes.has_bias = unit.layer.has_bias;
+  return sizes;
+}
+
 }  // namespace
 
 std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
@@ -37,8 +82,9 @@ std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
   for (std::size_t block = 0; block < config.num_blocks; ++block) {
     for (auto& layer : model::linear_layers(config, block)) {
       if (!is_target(settings, layer.name)) continue;
-      const auto layer_settings = settings_for(settings, layer.name);
-      units.push_back({std::move(layer), layer_settings});
+      LayerUnit unit{layer, vptq_settings_for(settings, layer.name)};
+      if (settings.method != Method::vptq) unit.settings = integer_settings_for(settings, layer.name);
+      units.push_back(std::move(unit));
     }
   }
   if (units.empty()) {
@@ -52,31 +98,13 @@ std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
   return units;
 }
 
-solver::VptqLayer planned_sizes(const LayerUnit& unit, StoredType stored_type) {
-  const std::vector<double> alike(unit.layer.in_features, 1.0);
-  solver::ColumnLayout layout;
-  try {
-    layout = solver::lay_out_columns(unit.layer.out_features, alike, unit.settings);
-  } catch (const InputError& error) {
-    throw InputError(unit.layer.name + ": " + error.what());
-  }
-  const solver::Segment& group = layout.segments.back();
-  solver::VptqLayer sizes;
-  sizes.out_features = unit.layer.out_features;
-  sizes.in_features = unit.layer.in_features;
-  sizes.vector_len = group.vector_len;
-  sizes.num_centroids = group.num_centroids;
-  sizes.num_res_centroids = group.num_res_centroids;
-  sizes.num_groups = static_cast<std::uint64_t>(unit.settings.num_groups);
-  sizes.group_size = layout.group_size;
-  sizes.outlier_size = layout.outlier_size;
-  sizes.stored_type = stored_type;
-  if (layout.outlier_size > 0) {
-    sizes.outlier_vector_len = layout.segments.front().vector_len;
-    sizes.num_outlier_centroids = layout.segments.front().num_centroids;
-  }
-  if (unit.settings.permute) sizes.perm = std::move(layout.perm);
-  return sizes;
+solver::QuantizedLayer planned_sizes(const LayerUnit& unit, StoredType stored_type) {
+  if (unit.makes_integers()) return integer_sizes(unit, stored_type);
+  return vptq_sizes(unit, stored_type);
+}
+
+StoredType scale_type(const OutputSettings& output) {
+  return output.format == OutputFormat::gptq ? StoredType::float16 : output.dtype;
 }
 
 double solve_cost(const LayerUnit& unit) {
@@ -84,14 +112,30 @@ double solve_cost(const LayerUnit& unit) {
   constexpr double kConjugateGradients = 10;  // steps of a codebook's re-estimation
   const auto m = static_cast<double>(unit.layer.out_features);
   const auto n = static_cast<double>(unit.layer.in_features);
-  const double rounds = unit.settings.refine_rounds;
+  if (unit.makes_integers()) {
+    constexpr double kRound = 3;  // products with the Hessian: scales twice, a sweep
+    const solver::IntegerSettings& settings = unit.aweq().integers;
+    const double passes = settings.rounding == solver::Rounding::rtn ? 0 : 1 + kRound * settings.refine_rounds;
+    return m * n * n * (1 + passes) + n * n * n;
+  }
+  const double rounds = unit.vptq().refine_rounds;
   const double codebooks =
-      unit.settings.num_centroids +
-      static_cast<double>(unit.settings.residual_candidates) * unit.settings.num_res_centroids;
-  const double searches = unit.settings.kmeans_iterations + 1 + rounds;
+      unit.vptq().num_centroids +
+      static_cast<double>(unit.vptq().residual_candidates) * unit.vptq().num_res_centroids;
+  const double searches = unit.vptq().kmeans_iterations + 1 + rounds;
   return m * n * codebooks * kShareSearched * searches           // k-means and nearest centroids
          + m * n * n * (1 + rounds * (1 + kConjugateGradients))  // column pass, sweeps
          + n * n * n;                                            // the Hessian's factor
+}
+
+calibration::TokenSample tokens_to_keep(const QuantizeJob& job) {
+  constexpr std::size_t kRows = 256;
+  const QuantizeSettings& settings = job.quantize;
+  const bool is_wanted = settings.method == Method::aweq && settings.aweq.integers.quantizes_input() &&
+                         settings.aweq.equalize != solver::Equalize::none;
+  if (!is_wanted) return {};
+  return calibration::sample_tokens(kRows, static_cast<std::size_t>(job.calibration.num_samples),
+                                    static_cast<std::size_t>(job.calibration.max_seq_length));
 }
 
 std::vector<std::size_t> biggest_first(const std::vector<LayerUnit>& units) {
@@ -162,6 +206,10 @@ std::string partial_file(const SlabFile& slab, std::size_t shard, std::size_t nu
   name.replace(name.find(stem), stem.size(), "/partial-");
   name.resize(name.size() - std::string_view(".h5").size());
   return fmt::format("{}-shard-{:05}-of-{:05}.h5", name, shard, num_shards);
+}
+
+std::string equalized_file(std::size_t block) {
+  return fmt::format("equalized/block-{:05}.h5", block);
 }
 
 std::string solved_file(const model::LinearLayer& layer) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "calibration/token_sample.hpp"
@@ -8,7 +9,7 @@
 #include "jobs/settings/job_settings.hpp"
 #include "model/architecture.hpp"
 #include "model/model_config.hpp"
-#include "solver/vptq/vptq_layer.hpp"
+#include "solver/quantized_layer.hpp"
 #include "solver/vptq/vptq_settings.hpp"
 
 // Who does what is arithmetic: functions from a model's sizes and a job's settings to lists.
@@ -17,7 +18,11 @@ namespace tessera::jobs {
 /// One linear layer to be solved: the smallest thing that is placed.
 struct LayerUnit {
   model::LinearLayer layer;
-  solver::VptqSettings settings;
+  std::variant<solver::VptqSettings, solver::AweqSettings> settings;
+
+  bool makes_integers() const { return std::holds_alternative<solver::AweqSettings>(settings); }
+  const solver::VptqSettings& vptq() const { return std::get<solver::VptqSettings>(settings); }
+  const solver::AweqSettings& aweq() const { return std::get<solver::AweqSettings>(settings); }
 };
 
 /// Every targeted layer with its settings, by block, then q, k, v, o, gate, up, down.
@@ -28,7 +33,10 @@ std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
 /// The sizes @p unit will have when it is solved, without arrays except a permutation that stays;
 /// what formats check before hours are spent. Throws InputError naming the layer when the settings
 /// do not suit its shape.
-solver::VptqLayer planned_sizes(const LayerUnit& unit, StoredType stored_type);
+solver::QuantizedLayer planned_sizes(const LayerUnit& unit, StoredType stored_type);
+
+/// The type of the scales of integers: GPTQ knows halves only.
+StoredType scale_type(const OutputSettings& output);
 
 /// Rough number of multiply-adds that solving @p unit takes, to compare units with each other.
 double solve_cost(const LayerUnit& unit);
@@ -36,6 +44,10 @@ double solve_cost(const LayerUnit& unit);
 /// Indices of @p units, the costliest first; equal ones in their own order, so that layers that
 /// share a Hessian meet.
 std::vector<std::size_t> biggest_first(const std::vector<LayerUnit>& units);
+
+/// Tokens whose inputs calibration keeps: some where 8-bit inputs are balanced, so that scales are judged by what engines
+/// compute; else none.
+calibration::TokenSample tokens_to_keep(const QuantizeJob& job);
 
 /// The input roles of block @p block whose statistics some unit needs, in their own order.
 std::vector<model::InputRole> roles_of_block(const std::vector<LayerUnit>& units,
@@ -69,6 +81,9 @@ bool is_hidden_file(const std::string& file);
 /// A slab of one shard's partial, where shards are calibrated apart and merged later:
 /// "calibration/block-00004/partial-mlp_input-00000-of-00001-shard-00002-of-00008.h5"
 std::string partial_file(const SlabFile& slab, std::size_t shard, std::size_t num_shards);
+
+/// The scales that balance a block's inputs: "equalized/block-00004.h5"
+std::string equalized_file(std::size_t block);
 
 /// "solved/block-00004/mlp.down_proj.h5"
 std::string solved_file(const model::LinearLayer& layer);

@@ -7,6 +7,7 @@
 #include "jobs/machine.hpp"
 #include "jobs/stages/assemble.hpp"
 #include "jobs/stages/calibrate.hpp"
+#include "jobs/stages/equalize.hpp"
 #include "jobs/stages/evaluate.hpp"
 #include "jobs/stages/prepare.hpp"
 #include "jobs/stages/publish.hpp"
@@ -47,6 +48,7 @@ RunReport run_quantize_job(const QuantizeJob& job, ExistingRun existing, RunCont
     work.verify(run.comm);
 
     timed(run, work, "calibrate", [&] { calibrate(run, prepared, work); });
+    timed(run, work, "equalize", [&] { equalize(run, prepared, work); });
     timed(run, work, "solve", [&] { solve(run, prepared, work); });
     const auto model = timed(run, work, "assemble", [&] { return assemble(run, prepared, work); });
     const auto scores =

@@ -4,7 +4,8 @@
 
 #include "calibration/input_statistics.hpp"
 #include "model/architecture.hpp"
-#include "solver/vptq/vptq_solver.hpp"
+#include "solver/quantized_layer.hpp"
+#include "solver/solve_report.hpp"
 
 // What stands in the work folder's HDF5 files, each type walking its fields past an archive
 // (store/archive.hpp).
@@ -15,9 +16,35 @@ struct BlockStatistics {
   std::map<model::InputRole, calibration::InputStatistics> of_role;
 };
 
+/// equalized/block-00004.h5: what the inputs of a block are divided by, and how that was found.
+struct BlockEqualization {
+  struct OfInput {
+    std::vector<float> scale;  ///< (channels); empty: none
+    std::string rule;          ///< "abs_max ^ 0.50"
+    double error = 0, plain_error = 0;
+  };
+  std::map<model::InputRole, OfInput> of_role;
+};
+
+template <class Archive>
+void archive(Archive& a, BlockEqualization::OfInput& e) {
+  a("scale", e.scale);
+  a("rule", e.rule);
+  a("error", e.error);
+  a("plain_error", e.plain_error);
+}
+
+template <class Archive>
+void archive(Archive& a, BlockEqualization& e) {
+  for (std::size_t r = 0; r < model::kNumInputRoles; ++r) {
+    const auto role = static_cast<model::InputRole>(r);
+    a(std::string(model::name_of(role)).c_str(), e.of_role[role]);
+  }
+}
+
 /// solved/block-00004/mlp.down_proj.h5: a layer as it will be packed, and how it went.
 struct SolvedLayer {
-  solver::VptqLayer layer;
+  solver::QuantizedLayer layer;
   solver::SolveReport report;
   double seconds = 0;  ///< of this solve; the one field that differs from run to run
 };
@@ -27,6 +54,7 @@ void archive(Archive& a, SolvedLayer& s) {
   a("layer", s.layer);
   a("proxy_error", s.report.proxy_error);
   a("damp_fraction", s.report.damp_fraction);
+  a("bias_gain", s.report.bias_gain);
   a("num_dead_columns", s.report.num_dead_columns);
   a("remarks", s.report.remarks);
   a("is_degraded", s.report.is_degraded);

@@ -55,7 +55,31 @@ void check(Problems& problems, const QuantizeSettings& s) {
                  "is an empty list (no layer would be quantized). Name a pattern, such "
                  "as '.*_proj'.");
   }
+  if (s.gptq.rounding != solver::Rounding::gptq) {
+    problems.add("gptq.rounding", "is rtn (this is the section of GPTQ). Use the method rtn.");
+  }
+  if (s.rtn.rounding != solver::Rounding::rtn) {
+    problems.add("rtn.rounding", "is gptq (this is the section of plain rounding). Use the method gptq.");
+  }
+  if (s.equalize && (s.method == Method::gptq || s.method == Method::rtn)) {
+    problems.add("equalize", "is true (the methods gptq and rtn leave the model as it is). Use the method aweq, which has "
+                             "both roundings.");
+  }
 }
+
+namespace {
+
+/// Codebooks and integers have formats of their own.
+void check(Problems& problems, const OutputSettings& s, Method method) {
+  const bool wants_codebooks = method == Method::vptq, has_codebooks = s.format == OutputFormat::vptq;
+  if (wants_codebooks == has_codebooks) return;
+  problems.add("output.format",
+               wants_codebooks
+                   ? "holds integers (the method vptq makes codebooks). Use the format vptq, or the method aweq, gptq or rtn."
+                   : "is vptq (the method makes integers). Choose compressed-tensors or gptq.");
+}
+
+}  // namespace
 
 void check(Problems& problems, const EvaluationSettings& s) {
   check_one_source(problems, !s.text.empty(), s.tokens);
@@ -68,6 +92,7 @@ void check(Problems& problems, const EvaluationSettings& s) {
 }
 
 void check(Problems& problems, const QuantizeJob& s) {
+  check(problems, s.output, s.quantize.method);
   check_apart(problems, "output.dir", s.output.dir, "model.path", s.model.path);
   check_apart(problems, "runtime.work_dir", s.runtime.work_dir, "model.path", s.model.path);
   check_apart(problems, "runtime.work_dir", s.runtime.work_dir, "output.dir", s.output.dir);

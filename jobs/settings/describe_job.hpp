@@ -8,12 +8,17 @@ namespace tessera {
 template <>
 struct EnumNames<jobs::Method> {
   static constexpr std::pair<jobs::Method, std::string_view> kNames[] = {
-      {jobs::Method::vptq, "vptq"}};
+      {jobs::Method::vptq, "vptq"},
+      {jobs::Method::aweq, "aweq"},
+      {jobs::Method::gptq, "gptq"},
+      {jobs::Method::rtn, "rtn"}};
 };
 template <>
 struct EnumNames<jobs::OutputFormat> {
   static constexpr std::pair<jobs::OutputFormat, std::string_view> kNames[] = {
-      {jobs::OutputFormat::vptq, "vptq"}};
+      {jobs::OutputFormat::vptq, "vptq"},
+      {jobs::OutputFormat::compressed_tensors, "compressed-tensors"},
+      {jobs::OutputFormat::gptq, "gptq"}};
 };
 template <>
 struct EnumNames<jobs::Backend> {
@@ -54,6 +59,7 @@ template <class Fields>
 void describe(Fields& f, LayerOverride& s) {
   f("match", s.match, "which layers: a pattern", required(), pattern());
   f("vptq", s.vptq, "what differs for them");
+  f("aweq", s.aweq, "what differs for them");
 }
 
 template <class Fields>
@@ -68,12 +74,14 @@ void describe(Fields& f, QuantizeSettings& s) {
     between(0, 1), alias("percdamp"), alias("damp_percent"), alias("damp_fraction"),
     alias("rel_damp"));
   f("seed", s.seed, "of all random numbers, which also depend on the layer's name", alias("kseed"));
+  f("equalize", s.equalize,
+    "with the method vptq: balance inputs and weights first, as aweq does");
   f("vptq", s.vptq, "settings of the method vptq");
+  f("aweq", s.aweq, "settings of the method aweq: equalized integers with corrected biases");
+  f("gptq", s.gptq, "settings of the method gptq: integers, not equalized");
+  f("rtn", s.rtn, "settings of the method rtn: integers, rounded to the nearest");
   f("overrides", s.overrides, "other settings for some layers; the first that matches wins",
-    starting_from(LayerOverride{"", s.vptq}));
-  for (const char* method : {"aweq", "gptq", "rtn"}) {
-    f.reserved(method, "this version knows the method vptq only");
-  }
+    starting_from(LayerOverride{"", s.vptq, s.aweq}));
 }
 
 template <class Fields>

@@ -9,6 +9,7 @@
 
 #include "core/describe.hpp"
 #include "core/dtype.hpp"
+#include "solver/aweq/aweq_settings.hpp"
 #include "solver/vptq/vptq_settings.hpp"
 
 // What a user asks for: one YAML file, one struct. Every key of the file is a member here under the
@@ -36,12 +37,20 @@ struct CalibrationSettings {
   bool operator==(const CalibrationSettings&) const = default;
 };
 
-enum class Method { vptq };
+enum class Method { vptq, aweq, gptq, rtn };
+
+/// The settings of GPTQ or of rounding to the nearest alone, without equalization.
+inline solver::IntegerSettings plain_integers(solver::Rounding rounding) {
+  solver::IntegerSettings settings;
+  settings.rounding = rounding;
+  return settings;
+}
 
 /// Settings of the layers whose name `match` matches, instead of the section's own.
 struct LayerOverride {
   std::string match;
   solver::VptqSettings vptq;
+  solver::AweqSettings aweq;
   bool operator==(const LayerOverride&) const = default;
 };
 
@@ -51,7 +60,11 @@ struct QuantizeSettings {
   std::vector<std::string> ignore = {"lm_head"};
   double dampening_frac = 0.05;  ///< share of the Hessian's typical diagonal added to its diagonal
   std::uint64_t seed = 0;
+  bool equalize = false;  ///< balance inputs and weights before vptq; the method aweq always does
   solver::VptqSettings vptq;
+  solver::AweqSettings aweq;
+  solver::IntegerSettings gptq = plain_integers(solver::Rounding::gptq);
+  solver::IntegerSettings rtn = plain_integers(solver::Rounding::rtn);
   std::vector<LayerOverride> overrides;  ///< first match wins
   bool operator==(const QuantizeSettings&) const = default;
 };
@@ -68,7 +81,7 @@ struct EvaluationSettings {
   bool is_wanted() const { return !text.empty() || !tokens.empty(); }
 };
 
-enum class OutputFormat { vptq };
+enum class OutputFormat { vptq, compressed_tensors, gptq };
 
 /// The folder that a user takes away.
 struct OutputSettings {

@@ -27,13 +27,35 @@ bool is_target(const QuantizeSettings& settings, std::string_view layer_name) {
          std::ranges::none_of(settings.ignore, matches_layer);
 }
 
-solver::VptqSettings settings_for(const QuantizeSettings& settings, std::string_view layer_name) {
+namespace {
+
+const LayerOverride* first_match(const QuantizeSettings& settings, std::string_view layer_name) {
   const auto first = std::ranges::find_if(settings.overrides, [&](const LayerOverride& item) {
     return matches(item.match, layer_name);
   });
-  auto chosen = first == settings.overrides.end() ? settings.vptq : first->vptq;
+  return first == settings.overrides.end() ? nullptr : &*first;
+}
+
+}  // namespace
+
+solver::VptqSettings vptq_settings_for(const QuantizeSettings& settings, std::string_view layer_name) {
+  const LayerOverride* own = first_match(settings, layer_name);
+  auto chosen = own == nullptr ? settings.vptq : own->vptq;
   chosen.seed = settings.seed;
   return chosen;
+}
+
+solver::AweqSettings integer_settings_for(const QuantizeSettings& settings, std::string_view layer_name) {
+  require(settings.method != Method::vptq, "codebooks have settings of their own");
+  if (settings.method == Method::aweq) {
+    const LayerOverride* own = first_match(settings, layer_name);
+    return own == nullptr ? settings.aweq : own->aweq;
+  }
+  solver::AweqSettings plain;
+  plain.integers = settings.method == Method::gptq ? settings.gptq : settings.rtn;
+  plain.equalize = solver::Equalize::none;
+  plain.bias_correction = solver::BiasCorrection::off;
+  return plain;
 }
 
 }  // namespace tessera::jobs

@@ -10,28 +10,15 @@
 #include "core/error.hpp"
 #include "core/human_text.hpp"
 #include "format/companion_files.hpp"
-#include "format/vptq_config.hpp"
 #include "format/vptq_tensors.hpp"
+#include "jobs/equalized_weights.hpp"
 #include "jobs/output_folder.hpp"
+#include "jobs/packed_layers.hpp"
 #include "jobs/work_files.hpp"
 #include "model/safetensors_writer.hpp"
 
 namespace tessera::jobs {
 namespace {
-
-SolvedLayer load_solved(const WorkFolder& work, const model::LinearLayer& layer) {
-  SolvedLayer solved;
-  work.load(solved_file(layer), "solved", solved);
-  return solved;
-}
-
-/// As written: a permutation that the format absorbs is not stored.
-double stored_bits_per_weight(const solver::VptqLayer& layer) {
-  solver::VptqLayer sizes = format::sizes_of(layer);
-  if (!format::writes_permutation(sizes, format::Permutation::absorbed)) sizes.perm.clear();
-  return static_cast<double>(solver::stored_bits(sizes).total()) /
-         static_cast<double>(layer.out_features * layer.in_features);
-}
 
 LayerReport report_of(const LayerUnit& unit, const SolvedLayer& solved) {
   LayerReport row;
@@ -43,6 +30,7 @@ LayerReport report_of(const LayerUnit& unit, const SolvedLayer& solved) {
   row.proxy_error = solved.report.proxy_error;
   row.seconds = solved.seconds;
   row.damp_fraction = solved.report.damp_fraction;
+  row.bias_gain = solved.report.bias_gain;
   row.num_dead_columns = solved.report.num_dead_columns;
   row.remarks = solved.report.remarks;
   row.is_degraded = solved.report.is_degraded;
@@ -53,28 +41,21 @@ void read_solved(const PreparedRun& prepared, const WorkFolder& work, AssembledM
   for (const LayerUnit& unit : prepared.units) {
     const SolvedLayer solved = load_solved(work, unit.layer);
     assembled.layers.push_back(report_of(unit, solved));
-    assembled.sizes.emplace(unit.layer.name, format::sizes_of(solved.layer));
+    assembled.sizes.add(unit.layer, solved.layer);
   }
-}
-
-format::LoadLayer loader_of(const PreparedRun& prepared, const WorkFolder& work) {
-  return [&prepared, &work](const std::string& name) {
-    for (const LayerUnit& unit : prepared.units) {
-      if (unit.layer.name == name) return load_solved(work, unit.layer).layer;
-    }
-    throw Bug(name + " was never solved");
-  };
+  assembled.sizes.declare_biases(prepared.config);
 }
 
 /// This rank's shards, whole; the digests of all of them on every rank.
 void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
                    const Path& folder, AssembledModel& assembled) {
   const OutputSettings& output = prepared.job.output;
+  const EqualizedWeights weights(prepared, work);
   const format::PackedModel packed{
       .config = prepared.config,
       .original = *prepared.weights,
-      .layers = format::vptq_tensors(assembled.sizes, loader_of(prepared, work)),
-      .changed = {},
+      .layers = packed_tensors(prepared, assembled.sizes, work),
+      .changed = changed_tensors(prepared, assembled.sizes, weights, work),
       .stored_type = output.dtype,
       .store_tied_head = output.store_tied_head};
   const auto tensors = format::packed_model_tensors(packed);
@@ -103,9 +84,7 @@ void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolde
 
 void write_papers(const PreparedRun& prepared, const WorkFolder& work, const Path& folder,
                   const AssembledModel& assembled) {
-  write_file_atomically(
-      folder / "config.json",
-      format::vptq_config_json(prepared.config, assembled.sizes, prepared.job.output.dtype));
+  for (const auto& [file, text] : config_files(prepared, assembled.sizes)) write_file_atomically(folder / file, text);
   format::copy_companion_files(prepared.job.model.path, folder);
   write_file_atomically(work.path("quant_log.csv"), quant_log_csv(assembled.layers));
 }

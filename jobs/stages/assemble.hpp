@@ -6,6 +6,7 @@
 
 #include "format/packed_model.hpp"
 #include "format/vptq_sizes.hpp"
+#include "jobs/packed_layers.hpp"
 #include "jobs/prepared_run.hpp"
 #include "jobs/run_context.hpp"
 #include "jobs/run_report.hpp"
@@ -16,7 +17,7 @@ namespace tessera::jobs {
 /// What was packed, and what the solve said of it.
 struct AssembledModel {
   std::vector<LayerReport> layers;  ///< in the order of the units
-  format::LayerSizes sizes;
+  PackedSizes sizes;
   format::PackedSize packed;
   std::uint64_t bytes_before = 0, bytes_after = 0;    ///< of the weight files
   std::map<std::string, std::string> weight_digests;  ///< of the files written: name -> SHA-256

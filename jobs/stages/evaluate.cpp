@@ -38,9 +38,14 @@ std::vector<double> losses_of_all_ranks(RunContext& run, std::size_t num_windows
   return losses;
 }
 
+struct ScoredModel {
+  const model::ModelConfig& config;
+  const model::TensorSource& weights;
+  std::string label;
+};
+
 evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
-                             const model::TensorSource& weights, const std::string& file,
-                             const std::string& label) {
+                             const ScoredModel& scored, const std::string& file) {
   evaluation::Perplexity result;
   if (work.is_committed(file)) {
     work.load(file, "score", result);
@@ -54,8 +59,8 @@ evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkF
   const auto windows =
       evaluation::windows_of_rank(num_windows, length, run.comm.rank(), run.comm.size());
   const auto mine =
-      evaluation::window_losses(run.threads, run.log, prepared.config, weights, tokens, length,
-                                windows, label, prepared.memory.max_hidden_bytes);
+      evaluation::window_losses(run.threads, run.log, scored.config, scored.weights, tokens, length,
+                                windows, scored.label, prepared.memory.max_hidden_bytes);
   result = evaluation::perplexity_of(losses_of_all_ranks(run, num_windows, length, mine), length);
   cluster::on_first_rank(run.comm, [&] { work.commit(file, "score", result); });
   return result;
@@ -88,13 +93,15 @@ std::string score_file(const AssembledModel& assembled) {
 
 Scores evaluate(RunContext& run, const PreparedRun& prepared, const AssembledModel& assembled,
                 WorkFolder& work) {
-  const format::VptqFolder packed(partial_folder(prepared.job.output.dir));
+  const Path folder = partial_folder(prepared.job.output.dir);
+  const auto packed = format::open_weights(folder);
+  const model::ModelConfig packed_config = model::read_model_config(folder);  // may declare biases
   Scores scores;
-  scores.damage = damage_on_any_rank(run, prepared, packed, work);
+  scores.damage = damage_on_any_rank(run, prepared, *packed, work);
   if (!scores.damage.empty() || !prepared.evaluation_tokens) return scores;
   scores.original =
-      score(run, prepared, work, *prepared.weights, "evaluation/original.h5", "original");
-  scores.quantized = score(run, prepared, work, packed, score_file(assembled), "quantized");
+      score(run, prepared, work, {prepared.config, *prepared.weights, "original"}, "evaluation/original.h5");
+  scores.quantized = score(run, prepared, work, {packed_config, *packed, "quantized"}, score_file(assembled));
   run.log.info("perplexity of the original " + scores.original->to_text());
   run.log.info("perplexity of the packed   " + scores.quantized->to_text());
   return scores;

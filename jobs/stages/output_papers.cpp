@@ -59,7 +59,7 @@ std::vector<format::Score> scores_of(const PreparedRun& prepared, const Scores& 
 
 std::vector<std::string> limits_of(const AssembledModel& assembled) {
   std::set<std::string> limits;
-  for (const auto& [name, sizes] : assembled.sizes) {
+  for (const auto& [name, sizes] : assembled.sizes.vptq) {
     for (auto& problem : format::gpu_problems(sizes)) limits.insert(std::move(problem));
   }
   return {limits.begin(), limits.end()};

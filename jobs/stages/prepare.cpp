@@ -13,6 +13,7 @@
 #include "evaluation/perplexity.hpp"
 #include "format/vptq_sizes.hpp"
 #include "jobs/output_folder.hpp"
+#include "jobs/packed_layers.hpp"
 #include "jobs/settings/job_file.hpp"
 #include "jobs/settings/layer_choice.hpp"
 #include "jobs/token_cache.hpp"
@@ -26,11 +27,13 @@ namespace {
 void check_format(Log& log, const PreparedRun& prepared) {
   std::set<std::string> warned;
   for (const LayerUnit& unit : prepared.units) {
-    const auto sizes = planned_sizes(unit, prepared.job.output.dtype);
-    for (const std::string& problem : format::format_problems(sizes)) {
+    const auto planned = planned_sizes(unit, scale_type(prepared.job.output));
+    for (const std::string& problem : format_problems(prepared.job.output.format, planned)) {
       throw InputError(fmt::format("{}: {}", unit.layer.name, problem));
     }
-    for (const std::string& problem : format::gpu_problems(sizes)) {
+    const auto* sizes = std::get_if<solver::VptqLayer>(&planned);
+    if (sizes == nullptr) continue;
+    for (const std::string& problem : format::gpu_problems(*sizes)) {
       if (!warned.insert(problem).second) continue;
       log.warning(fmt::format("{}: {} The model loads on a CPU only.", unit.layer.name, problem));
     }
@@ -44,6 +47,7 @@ PreparedRun open_model(RunContext& run, const QuantizeJob& job) {
   prepared.weights = std::make_unique<model::SafetensorsFolder>(job.model.path);
   model::check_tensors(*prepared.weights, prepared.config);  // from the headers alone
   prepared.units = plan_units(prepared.config, job.quantize);
+  prepared.token_sample = tokens_to_keep(job);
   prepared.memory =
       plan_memory(job, prepared.config, prepared.units, run.comm.size(), run.threads.count());
   return prepared;

@@ -20,7 +20,7 @@
 namespace tessera::jobs {
 namespace {
 
-constexpr const char* kStages[] = {"prepare", "calibrate", "solve", "assemble", "evaluate"};
+constexpr const char* kStages[] = {"prepare", "calibrate", "equalize", "solve", "assemble", "evaluate"};
 
 RunReport make_report(const RunContext& run, const PreparedRun& prepared,
                       const AssembledModel& assembled, const Scores& scores,

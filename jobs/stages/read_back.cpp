@@ -23,13 +23,16 @@ float largest(std::span<const float> values) {
 
 /// (main + residual) * scale + bias: three roundings in fp32, some of which a fused operation
 /// saves; each is half a unit in the last place of a value no larger than the terms.
-float tolerance(const solver::VptqLayer& layer) {
+float tolerance_of(const solver::VptqLayer& layer) {
   const float codes = largest(layer.centroids.span()) + largest(layer.res_centroids.span());
   const float outliers = largest(layer.outlier_centroids.span());
   const float scale = layer.scale.empty() ? 1.0F : largest(layer.scale);
   const float bias = largest(layer.bias);
   return 3 * std::numeric_limits<float>::epsilon() * (std::max(codes, outliers) * scale + bias);
 }
+
+/// One product of an integer and a scale, rounded once by everybody.
+float tolerance_of(const solver::IntegerLayer&) { return 0; }
 
 void compare_layer(const LayerUnit& unit, const model::TensorSource& packed, const WorkFolder& work,
                    std::vector<std::string>& damage) {
@@ -38,7 +41,7 @@ void compare_layer(const LayerUnit& unit, const model::TensorSource& packed, con
   const Matrix<float> wanted = solver::dequantize(solved.layer);
   const Matrix<float> found =
       packed.read_matrix(unit.layer.name + ".weight", wanted.rows(), wanted.cols());
-  const float allowed = tolerance(solved.layer);
+  const float allowed = std::visit([](const auto& layer) { return tolerance_of(layer); }, solved.layer);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     if (std::fabs(wanted.data()[i] - found.data()[i]) <= allowed) continue;
     damage.push_back(fmt::format("{} reads back as {} at row {}, column {} (solved was {})",

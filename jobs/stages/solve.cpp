@@ -3,46 +3,22 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include <fmt/core.h>
 
-#include "calibration/hessian.hpp"
 #include "core/error.hpp"
-#include "jobs/block_sums.hpp"
+#include "jobs/equalized_weights.hpp"
+#include "jobs/layer_input.hpp"
 #include "jobs/work_files.hpp"
+#include "model/architecture.hpp"
+#include "solver/aweq/bias_correction.hpp"
+#include "solver/integer/input_range.hpp"
+#include "solver/integer/integer_solver.hpp"
 #include "solver/vptq/vptq_solver.hpp"
 
 namespace tessera::jobs {
 namespace {
-
-/// The Hessian of the input that was asked for last: q, k and v, and gate and up, read the same
-/// one.
-class LastHessian {
- public:
-  LastHessian(const PreparedRun& prepared, const WorkFolder& work)
-      : prepared_(prepared), work_(work) {}
-
-  MatrixView<const double> of(const model::LinearLayer& layer) {
-    const auto wanted = std::pair(layer.block, layer.input());
-    if (held_ != wanted) {
-      held_.reset();
-      hessian_ = {};
-      const auto slabs = slab_files(prepared_.config, prepared_.units, layer.block, prepared_.token_sample);
-      hessian_ = calibration::hessian_of(load_statistics(work_, slabs, layer.input()).hessian);
-      held_ = wanted;
-    }
-    require(hessian_.rows() == layer.in_features, "a layer's Hessian is as large as its input");
-    return hessian_;
-  }
-
- private:
-  const PreparedRun& prepared_;
-  const WorkFolder& work_;
-  std::optional<std::pair<std::size_t, model::InputRole>> held_;
-  Matrix<double> hessian_;
-};
 
 /// Share of the stage's cost that is done; units differ by orders of magnitude. Counts every unit
 /// of the run, whichever rank solves it.
@@ -64,28 +40,69 @@ class CostMeter {
   double total_ = 0, done_ = 0;
 };
 
+bool all_finite(std::span<const float> values) {
+  return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
+}
+bool is_finite(const solver::VptqLayer& layer) {
+  return all_finite(layer.centroids.span()) && all_finite(layer.res_centroids.span()) &&
+         all_finite(layer.outlier_centroids.span()) && all_finite(layer.scale) && all_finite(layer.bias);
+}
+bool is_finite(const solver::IntegerLayer& layer) {
+  return all_finite(layer.scale.span()) && all_finite(layer.bias);
+}
+
 /// What is committed is finite: one NaN in a scale poisons every layer behind it.
-void require_finite(const std::string& name, const solver::VptqLayer& layer, double proxy_error) {
-  const auto all_finite = [](std::span<const float> values) {
-    return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
-  };
-  const bool ok = all_finite(layer.centroids.span()) && all_finite(layer.res_centroids.span()) &&
-                  all_finite(layer.outlier_centroids.span()) && all_finite(layer.scale) &&
-                  all_finite(layer.bias) && std::isfinite(proxy_error);
+void require_finite(const std::string& name, const SolvedLayer& solved) {
+  const bool ok = std::visit([](const auto& layer) { return is_finite(layer); }, solved.layer) &&
+                  std::isfinite(solved.report.proxy_error);
   if (!ok) throw Bug("the solver gave numbers that are not finite for " + name);
 }
 
+/// The bias with the mean of the output error taken away, where the architecture has a place for it.
+void correct(Threads& threads, const PreparedRun& prepared, const LayerUnit& unit, const solver::LayerProblem& problem,
+             const LayerInput& input, solver::IntegerResult& result) {
+  if (unit.aweq().bias_correction == solver::BiasCorrection::off) return;
+  if (!model::may_have_bias(prepared.config, unit.layer.role)) return;
+  const auto corrected = solver::correct_bias(threads, problem, solver::dequantize(result.layer), input.mean,
+                                              input.num_tokens);
+  result.report.bias_gain = corrected.gain;
+  if (corrected.change.empty()) return;
+  if (result.layer.bias.empty()) result.layer.bias.resize(unit.layer.out_features);
+  for (std::size_t i = 0; i < corrected.change.size(); ++i) result.layer.bias[i] += corrected.change[i];
+  result.layer.has_bias = true;
+}
+
+SolvedLayer solve_integers(Threads& threads, const PreparedRun& prepared, const LayerUnit& unit,
+                           const solver::LayerProblem& problem, const LayerInput& input,
+                           const EqualizedWeights& weights) {
+  const solver::IntegerSettings& settings = unit.aweq().integers;
+  auto result = solver::solve_integers(threads, problem, settings, prepared.job.quantize.dampening_frac,
+                                       scale_type(prepared.job.output));
+  if (settings.quantizes_input()) result.layer.input = solver::static_input(input.low, input.high, settings.input_scale);
+  result.layer.has_bias = unit.layer.has_bias;
+  if (unit.layer.has_bias) result.layer.bias = weights.read_vector(unit.layer.name + ".bias", unit.layer.out_features);
+  correct(threads, prepared, unit, problem, input, result);
+  return {std::move(result.layer), std::move(result.report), 0};
+}
+
 SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const LayerUnit& unit,
-                       LastHessian& hessians) {
+                       const EqualizedWeights& weights, LastInput& inputs) {
   const auto start = std::chrono::steady_clock::now();
-  const auto weight = prepared.weights->read_matrix(
-      unit.layer.name + ".weight", unit.layer.out_features, unit.layer.in_features);
-  const solver::LayerProblem problem{unit.layer.name, weight, hessians.of(unit.layer)};
-  auto result = solver::solve_vptq(threads, problem, unit.settings,
-                                   prepared.job.quantize.dampening_frac, prepared.job.output.dtype);
-  require_finite(unit.layer.name, result.layer, result.report.proxy_error);
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  return {std::move(result.layer), std::move(result.report), taken.count()};
+  const auto weight = weights.read_matrix(unit.layer.name + ".weight", unit.layer.out_features,
+                                          unit.layer.in_features);
+  const LayerInput& input = inputs.of(unit.layer);
+  const solver::LayerProblem problem{unit.layer.name, weight, input.hessian};
+  SolvedLayer solved;
+  if (unit.makes_integers()) {
+    solved = solve_integers(threads, prepared, unit, problem, input, weights);
+  } else {
+    auto result = solver::solve_vptq(threads, problem, unit.vptq(), prepared.job.quantize.dampening_frac,
+                                     prepared.job.output.dtype);
+    solved = {std::move(result.layer), std::move(result.report), 0};
+  }
+  require_finite(unit.layer.name, solved);
+  solved.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return solved;
 }
 
 void say(Log& log, const LayerUnit& unit, const SolvedLayer& solved) {
@@ -113,7 +130,8 @@ class UnitSolver {
   void run() {
     run_.comm.reset_tickets();
     run_.log.progress(meter_.progress(""));
-    LastHessian hessians(prepared_, work_);
+    const EqualizedWeights weights(prepared_, work_);
+    LastInput inputs(prepared_, work_, weights);
     std::size_t next = 0;  // units below it were drawn by some rank
     for (;;) {
       const std::size_t ticket = run_.comm.draw_ticket();
@@ -124,7 +142,7 @@ class UnitSolver {
         stopped_at_ = run_.deadline.why_not(unit.layer.name, rate_ * solve_cost(unit));
         break;
       }
-      solve_and_commit(unit, hessians);
+      solve_and_commit(unit, weights, inputs);
       meter_.add(unit);
       next = ticket + 1;
       run_.log.progress(meter_.progress(detail_));
@@ -133,9 +151,9 @@ class UnitSolver {
   }
 
  private:
-  void solve_and_commit(const LayerUnit& unit, LastHessian& hessians) {
+  void solve_and_commit(const LayerUnit& unit, const EqualizedWeights& weights, LastInput& inputs) {
     run_.comm.progress();
-    const SolvedLayer solved = solve_unit(run_.threads, prepared_, unit, hessians);
+    const SolvedLayer solved = solve_unit(run_.threads, prepared_, unit, weights, inputs);
     work_.commit(solved_file(unit.layer), "solved", solved);
     rate_ = std::max(rate_, solved.seconds / solve_cost(unit));
     say(run_.log, unit, solved);

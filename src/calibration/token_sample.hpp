@@ -3,15 +3,17 @@
 
 namespace tessera::calibration {
 
-/// Where the rows of a batch of inputs stand in the calibration set: whole samples from @p first_sample on, of @p length tokens.
+/// Where the rows of a batch of inputs stand in the calibration set: whole samples from @p
+/// first_sample on, of @p length tokens.
 struct BatchPlace {
   std::size_t first_sample = 0;
   std::size_t length = 0;  ///< 0: not known, as where no sample matters
 };
 
-/// Tokens whose whole input is kept beside the sums, so that what happens to single tokens (8-bit inputs) can be tried
-/// out. Fixed by the sizes of the calibration set alone: spread over the samples, at places drawn by number, never a sample's
-/// first token, which many models use as a sink.
+/// Tokens whose whole input is kept beside the sums, so that what happens to single tokens (8-bit
+/// inputs) can be tried out. Fixed by the sizes of the calibration set alone: spread over the
+/// samples, at places drawn by number, never a sample's first token, which many models use as a
+/// sink.
 struct TokenSample {
   std::size_t num_rows = 0;     ///< 0: none are kept
   std::size_t num_samples = 0;  ///< of the calibration set

@@ -3,8 +3,8 @@
 
 namespace tessera::solver {
 
-/// What a channel's range is: its extent, twice its largest magnitude, or twice its root mean square, which single tokens do not
-/// decide.
+/// What a channel's range is: its extent, twice its largest magnitude, or twice its root mean
+/// square, which single tokens do not decide.
 enum class RangeKind { min_max, abs_max, rms };
 
 /// Which scale balances inputs and weights: none; AWEQ's own formula; one member of the family
@@ -13,8 +13,8 @@ enum class Equalize { none, aweq, fixed, search };
 
 enum class BiasCorrection { off, analytic };
 
-/// Activation-weight equalization with bias correction (arXiv 2311.01305 as specified in aweq.md, which says what is known of the
-/// paper and what is a reading of it).
+/// Activation-weight equalization with bias correction (arXiv 2311.01305 as specified in aweq.md,
+/// which says what is known of the paper and what is a reading of it).
 struct AweqSettings {
   IntegerSettings integers;
   Equalize equalize = Equalize::search;
@@ -37,10 +37,11 @@ struct EnumNames<solver::RangeKind> {
 };
 template <>
 struct EnumNames<solver::Equalize> {
-  static constexpr std::pair<solver::Equalize, std::string_view> kNames[] = {{solver::Equalize::none, "none"},
-                                                                             {solver::Equalize::aweq, "aweq"},
-                                                                             {solver::Equalize::fixed, "fixed"},
-                                                                             {solver::Equalize::search, "search"}};
+  static constexpr std::pair<solver::Equalize, std::string_view> kNames[] = {
+      {solver::Equalize::none, "none"},
+      {solver::Equalize::aweq, "aweq"},
+      {solver::Equalize::fixed, "fixed"},
+      {solver::Equalize::search, "search"}};
 };
 template <>
 struct EnumNames<solver::BiasCorrection> {
@@ -56,9 +57,11 @@ void describe(Fields& f, AweqSettings& s) {
   describe(f, s.integers);
   f("equalize", s.equalize, "how inputs and weights are balanced before rounding");
   f("range", s.range, "equalize: fixed: what a channel's range is");
-  f("exponent", s.exponent, "equalize: fixed: share of the inputs' range that moves into the weights",
-    between(0, 1), alias("alpha"), alias("smoothing_strength"));
-  f("bias_correction", s.bias_correction, "remove the mean of the output error, where architecture and format have a bias");
+  f("exponent", s.exponent,
+    "equalize: fixed: share of the inputs' range that moves into the weights", between(0, 1),
+    alias("alpha"), alias("smoothing_strength"));
+  f("bias_correction", s.bias_correction,
+    "remove the mean of the output error, where architecture and format have a bias");
 }
 
 }  // namespace tessera::solver

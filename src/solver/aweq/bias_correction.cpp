@@ -13,15 +13,17 @@ constexpr std::size_t kRowTile = 64;
 Matrix<float> full_square(MatrixView<const double> lower) {
   Matrix<float> square(lower.rows, lower.rows);
   for (std::size_t i = 0; i < lower.rows; ++i) {
-    for (std::size_t j = 0; j <= i; ++j) square(i, j) = square(j, i) = static_cast<float>(lower(i, j));
+    for (std::size_t j = 0; j <= i; ++j)
+      square(i, j) = square(j, i) = static_cast<float>(lower(i, j));
   }
   return square;
 }
 
 }  // namespace
 
-CorrectedBias correct_bias(Threads& threads, const LayerProblem& problem, MatrixView<const float> dequantized,
-                           std::span<const double> mean, std::uint64_t num_tokens) {
+CorrectedBias correct_bias(Threads& threads, const LayerProblem& problem,
+                           MatrixView<const float> dequantized, std::span<const double> mean,
+                           std::uint64_t num_tokens) {
   const auto weight = problem.weight;
   require(mean.size() == weight.cols, "a mean for each channel");
   const Matrix<float> hessian = full_square(problem.hessian);
@@ -38,7 +40,8 @@ CorrectedBias correct_bias(Threads& threads, const LayerProblem& problem, Matrix
     for (std::size_t i = 0; i < rows.size(); ++i) {
       for (std::size_t j = 0; j < weight.cols; ++j) {
         shift[rows.begin + i] += static_cast<double>(error(i, j)) * mean[j];
-        square[rows.begin + i] += static_cast<double>(error(i, j)) * static_cast<double>(product(i, j));
+        square[rows.begin + i] +=
+            static_cast<double>(error(i, j)) * static_cast<double>(product(i, j));
       }
     }
   });
@@ -54,7 +57,8 @@ CorrectedBias correct_bias(Threads& threads, const LayerProblem& problem, Matrix
   for (std::size_t i = 0; i < weight.rows; ++i) {
     const double spread = std::max(square[i] - shift[i] * shift[i], 0.0);
     const double told = n * shift[i] * shift[i];
-    corrected.change.push_back(told > 0 ? static_cast<float>(-shift[i] * told / (told + spread)) : 0.0f);
+    corrected.change.push_back(told > 0 ? static_cast<float>(-shift[i] * told / (told + spread))
+                                        : 0.0f);
   }
   return corrected;
 }

@@ -70,9 +70,10 @@ class WeightRanges {
 
 void require_finite(const SharedInput& input, float range, std::size_t channel, const char* whose) {
   if (std::isfinite(range)) return;
-  throw InputError(fmt::format("{}: the range of channel {}'s {} is {} (a scale needs a finite one). Look at the weights "
-                               "of this layer and those before it.",
-                               input.name, channel, whose, range));
+  throw InputError(fmt::format(
+      "{}: the range of channel {}'s {} is {} (a scale needs a finite one). Look at the weights "
+      "of this layer and those before it.",
+      input.name, channel, whose, range));
 }
 
 }  // namespace

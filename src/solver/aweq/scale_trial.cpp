@@ -34,7 +34,8 @@ double sum_of_squares(const Matrix<float>& a) {
   double sum = 0;
   for (std::size_t i = 0; i < a.rows(); ++i) {
     double of_row = 0;
-    for (const float value : a.view().row_span(i)) of_row += static_cast<double>(value) * static_cast<double>(value);
+    for (const float value : a.view().row_span(i))
+      of_row += static_cast<double>(value) * static_cast<double>(value);
     sum += of_row;
   }
   return sum;
@@ -49,8 +50,9 @@ ScaleTrial::ScaleTrial(Threads& threads, const SharedInput& input, const Integer
   for (const auto& weight : input.consumers) {
     require(weight.cols == n && input.hessian.rows == n, "consumers fit their input");
     // A tensor's scale is found over all of its rows.
-    const std::size_t height =
-        integers.effective_granularity() == Granularity::tensor ? std::max<std::size_t>(weight.rows, 1) : kRowTile;
+    const std::size_t height = integers.effective_granularity() == Granularity::tensor
+                                   ? std::max<std::size_t>(weight.rows, 1)
+                                   : kRowTile;
     for (std::size_t t = 0; t < num_tiles(weight.rows, height); ++t) {
       const Tile rows = tile_at(t, height, weight.rows);
       tiles_.push_back(weight.middle_rows(rows.begin, rows.size()));
@@ -59,11 +61,13 @@ ScaleTrial::ScaleTrial(Threads& threads, const SharedInput& input, const Integer
   if (integers.quantizes_input() && input.rows.rows > 0) return;
   hessian_ = Matrix<float>(n, n);
   for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j <= i; ++j) hessian_(i, j) = hessian_(j, i) = static_cast<float>(input.hessian(i, j));
+    for (std::size_t j = 0; j <= i; ++j)
+      hessian_(i, j) = hessian_(j, i) = static_cast<float>(input.hessian(i, j));
   }
 }
 
-Matrix<float> ScaleTrial::rounded(MatrixView<const float> weight, std::span<const float> scale) const {
+Matrix<float> ScaleTrial::rounded(MatrixView<const float> weight,
+                                  std::span<const float> scale) const {
   Matrix<float> scaled(weight.rows, weight.cols);
   for (std::size_t i = 0; i < weight.rows; ++i) {
     for (std::size_t j = 0; j < weight.cols; ++j) scaled(i, j) = weight(i, j) * scale[j];
@@ -82,28 +86,34 @@ Matrix<float> ScaleTrial::quantized_input(std::span<const float> scale) const {
   for (std::size_t i = 0; i < x.rows(); ++i) {
     for (std::size_t j = 0; j < x.cols(); ++j) x(i, j) = input_.rows(i, j) / scale[j];
     const auto row = x.view().row_span(i);
-    fixed.is_dynamic ? quantize_token(row) : quantize_static(row, fixed.scale, static_cast<float>(fixed.zero_point));
+    fixed.is_dynamic ? quantize_token(row)
+                     : quantize_static(row, fixed.scale, static_cast<float>(fixed.zero_point));
   }
   return x;
 }
 
-double ScaleTrial::error_under_hessian(MatrixView<const float> weight, std::span<const float> scale) const {
+double ScaleTrial::error_under_hessian(MatrixView<const float> weight,
+                                       std::span<const float> scale) const {
   Matrix<float> error = rounded(weight, scale);
   for (std::size_t i = 0; i < weight.rows; ++i) {
-    for (std::size_t j = 0; j < weight.cols; ++j) error(i, j) = error(i, j) / scale[j] - weight(i, j);
+    for (std::size_t j = 0; j < weight.cols; ++j)
+      error(i, j) = error(i, j) / scale[j] - weight(i, j);
   }
   Matrix<float> product(weight.rows, weight.cols);
   linalg::gemm(1, error, linalg::Transposed::no, hessian_, linalg::Transposed::no, 0, product);
   double sum = 0;
-  for (std::size_t k = 0; k < error.size(); ++k) sum += static_cast<double>(error.data()[k]) * product.data()[k];
+  for (std::size_t k = 0; k < error.size(); ++k)
+    sum += static_cast<double>(error.data()[k]) * product.data()[k];
   return sum;
 }
 
 double ScaleTrial::error_of_tokens(MatrixView<const float> weight, std::span<const float> scale,
                                    MatrixView<const float> quantized) const {
   Matrix<float> difference(input_.rows.rows, weight.rows);
-  linalg::gemm(1, input_.rows, linalg::Transposed::no, weight, linalg::Transposed::yes, 0, difference);
-  linalg::gemm(-1, quantized, linalg::Transposed::no, rounded(weight, scale), linalg::Transposed::yes, 1, difference);
+  linalg::gemm(1, input_.rows, linalg::Transposed::no, weight, linalg::Transposed::yes, 0,
+               difference);
+  linalg::gemm(-1, quantized, linalg::Transposed::no, rounded(weight, scale),
+               linalg::Transposed::yes, 1, difference);
   return sum_of_squares(difference) / static_cast<double>(input_.rows.rows);
 }
 
@@ -112,7 +122,8 @@ double ScaleTrial::error(std::span<const float> scale) {
   const Matrix<float> x = by_tokens ? quantized_input(scale) : Matrix<float>();
   std::vector<double> part(tiles_.size());
   threads_.for_each(tiles_.size(), [&](std::size_t t) {
-    part[t] = by_tokens ? error_of_tokens(tiles_[t], scale, x) : error_under_hessian(tiles_[t], scale);
+    part[t] =
+        by_tokens ? error_of_tokens(tiles_[t], scale, x) : error_under_hessian(tiles_[t], scale);
   });
   double sum = 0;
   for (const double value : part) sum += value;

@@ -6,11 +6,12 @@
 
 namespace tessera::solver {
 
-/// What one scale after another does to the same input; keeps what the trials share. Errors are the same for any number of
-/// threads.
+/// What one scale after another does to the same input; keeps what the trials share. Errors are the
+/// same for any number of threads.
 class ScaleTrial {
  public:
-  ScaleTrial(Threads& threads, const SharedInput& input, const IntegerSettings& integers, StoredType scale_type);
+  ScaleTrial(Threads& threads, const SharedInput& input, const IntegerSettings& integers,
+             StoredType scale_type);
 
   /// scaled_error at @p scale, (N).
   double error(std::span<const float> scale);

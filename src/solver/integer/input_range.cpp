@@ -15,7 +15,8 @@ InputQuantization static_input(float low, float high, InputScale kind) {
   const float scale = is_symmetric ? std::max(-low, high) / 127.5f : (high - low) / 255.0f;
   input.scale = scale > 0 && std::isfinite(1.0f / scale) ? scale : 1.0f;
   if (!is_symmetric) {
-    input.zero_point = static_cast<int>(std::clamp(-128.0f - round_half_even(low / input.scale), -128.0f, 127.0f));
+    input.zero_point =
+        static_cast<int>(std::clamp(-128.0f - round_half_even(low / input.scale), -128.0f, 127.0f));
   }
   return input;
 }

@@ -24,7 +24,8 @@ float narrowest(int bits) {
   }
 }
 
-/// The largest finite and smallest normal scale that survive the type, so that a division by it is one.
+/// The largest finite and smallest normal scale that survive the type, so that a division by it is
+/// one.
 float usable_scale(StoredType type, float scale) {
   const float rounded = rounded_to(type, scale);
   if (rounded > 0 && std::isfinite(rounded) && std::isfinite(1.0f / rounded)) return rounded;
@@ -35,7 +36,14 @@ float usable_scale(StoredType type, float scale) {
 class GroupGrid {
  public:
   GroupGrid(const GridRule& rule, std::size_t rows)
-      : rule_(rule), low_(rows), high_(rows), scale_(rows), inverse_(rows), zero_(rows), error_(rows), best_(rows) {}
+      : rule_(rule),
+        low_(rows),
+        high_(rows),
+        scale_(rows),
+        inverse_(rows),
+        zero_(rows),
+        error_(rows),
+        best_(rows) {}
 
   void fit(const Matrix<float>& weight, std::span<const std::uint32_t> positions,
            std::span<const double> importance, std::span<float> scale, std::span<float> zero) {
@@ -71,12 +79,14 @@ class GroupGrid {
   void propose(float share) {
     const float steps = rule_.largest_code();
     for (std::size_t r = 0; r < low_.size(); ++r) {
-      const float width = rule_.is_symmetric ? 2 * std::max(-low_[r], high_[r]) : high_[r] - low_[r];
+      const float width =
+          rule_.is_symmetric ? 2 * std::max(-low_[r], high_[r]) : high_[r] - low_[r];
       scale_[r] = usable_scale(rule_.scale_type, share * width / steps);
       inverse_[r] = 1.0f / scale_[r];
       zero_[r] = rule_.is_symmetric
                      ? rule_.middle_code()
-                     : std::clamp(round_half_even(std::min(-share * low_[r] * inverse_[r], steps)), rule_.least_zero(), steps);
+                     : std::clamp(round_half_even(std::min(-share * low_[r] * inverse_[r], steps)),
+                                  rule_.least_zero(), steps);
     }
   }
 
@@ -105,12 +115,13 @@ GridRule grid_rule(const IntegerSettings& settings, StoredType scale_type) {
   return {settings.bits(), settings.symmetric, settings.search_range, scale_type};
 }
 
-void fit_grids(const GridRule& rule, const IntegerLayout& layout, std::span<const double> importance,
-               IntegerTile& tile) {
+void fit_grids(const GridRule& rule, const IntegerLayout& layout,
+               std::span<const double> importance, IntegerTile& tile) {
   const std::size_t rows = tile.rows.size();
   GroupGrid grid(rule, rows);
   for (std::size_t g = 0; g < layout.positions.size(); ++g) {
-    grid.fit(tile.weight, layout.positions[g], importance, {tile.scale.row(g), rows}, {tile.zero.row(g), rows});
+    grid.fit(tile.weight, layout.positions[g], importance, {tile.scale.row(g), rows},
+             {tile.zero.row(g), rows});
   }
 }
 

@@ -27,9 +27,14 @@ Matrix<float> gather(const Matrix<float>& square, std::span<const std::uint32_t>
 /// Groups [first, first + count) of a tile, their scales found together.
 class GroupBlock {
  public:
-  GroupBlock(const Matrix<float>& square, const GridRule& rule, const IntegerLayout& layout, IntegerTile& tile,
-             Tile groups)
-      : square_(square), rule_(rule), layout_(layout), tile_(tile), groups_(groups), rows_(tile.rows.size()) {
+  GroupBlock(const Matrix<float>& square, const GridRule& rule, const IntegerLayout& layout,
+             IntegerTile& tile, Tile groups)
+      : square_(square),
+        rule_(rule),
+        layout_(layout),
+        tile_(tile),
+        groups_(groups),
+        rows_(tile.rows.size()) {
     for (std::size_t g = groups.begin; g < groups.end; ++g) {
       begin_.push_back(members_.size());
       members_.insert(members_.end(), layout.positions[g].begin(), layout.positions[g].end());
@@ -39,7 +44,8 @@ class GroupBlock {
     for (std::size_t m = 0; m < members_.size(); ++m) {
       const std::uint32_t p = members_[m];
       const float* zero = tile.zero.row(layout.group_of[p]);
-      for (std::size_t r = 0; r < rows_; ++r) integers_(m, r) = static_cast<float>(tile.codes(p, r)) - zero[r];
+      for (std::size_t r = 0; r < rows_; ++r)
+        integers_(m, r) = static_cast<float>(tile.codes(p, r)) - zero[r];
     }
   }
 
@@ -60,16 +66,19 @@ class GroupBlock {
     for (std::size_t g = 0; g < count; ++g) {
       const auto own = std::span(members_).subspan(begin_[g], begin_[g + 1] - begin_[g]);
       linalg::gemm(1, gather(square_, members_, own), linalg::Transposed::no,
-                   integers_.view().middle_rows(begin_[g], own.size()), linalg::Transposed::no, 0, product);
+                   integers_.view().middle_rows(begin_[g], own.size()), linalg::Transposed::no, 0,
+                   product);
       for (std::size_t h = 0; h <= g; ++h) {
         for (std::size_t m = begin_[h]; m < begin_[h + 1]; ++m) {
           const float *c = integers_.row(m), *p = product.row(m);
-          for (std::size_t r = 0; r < rows_; ++r) curvature_(r, g * count + h) += static_cast<double>(c[r]) * p[r];
+          for (std::size_t r = 0; r < rows_; ++r)
+            curvature_(r, g * count + h) += static_cast<double>(c[r]) * p[r];
         }
       }
       for (std::size_t m = begin_[g]; m < begin_[g + 1]; ++m) {
         const float *c = integers_.row(m), *gradient = tile_.gradient.row(members_[m]);
-        for (std::size_t r = 0; r < rows_; ++r) slope_(r, g) += static_cast<double>(c[r]) * gradient[r];
+        for (std::size_t r = 0; r < rows_; ++r)
+          slope_(r, g) += static_cast<double>(c[r]) * gradient[r];
       }
     }
   }
@@ -125,8 +134,8 @@ class GroupBlock {
           quantized[r] = now;
         }
       }
-      linalg::gemm(-1, gather(square_, all, layout_.positions[groups_.begin + g]), linalg::Transposed::no, moved,
-                   linalg::Transposed::no, 1, tile_.gradient);
+      linalg::gemm(-1, gather(square_, all, layout_.positions[groups_.begin + g]),
+                   linalg::Transposed::no, moved, linalg::Transposed::no, 1, tile_.gradient);
     }
   }
 
@@ -142,9 +151,11 @@ class GroupBlock {
   Matrix<double> curvature_, slope_;
 };
 
-void sweep(const Matrix<float>& square, const GridRule& rule, const IntegerLayout& layout, IntegerTile& tile) {
+void sweep(const Matrix<float>& square, const GridRule& rule, const IntegerLayout& layout,
+           IntegerTile& tile) {
   const float largest = rule.largest_code();
-  const auto improve = [&](std::size_t position, std::span<const float> target, std::span<float> change) {
+  const auto improve = [&](std::size_t position, std::span<const float> target,
+                           std::span<float> change) {
     const std::size_t g = layout.group_of[position];
     const float *scale = tile.scale.row(g), *zero = tile.zero.row(g);
     float* present = tile.quantized.row(position);
@@ -166,16 +177,16 @@ void sweep(const Matrix<float>& square, const GridRule& rule, const IntegerLayou
 
 }  // namespace
 
-void reestimate_scales(const Matrix<float>& square, const GridRule& rule, const IntegerLayout& layout,
-                       IntegerTile& tile) {
+void reestimate_scales(const Matrix<float>& square, const GridRule& rule,
+                       const IntegerLayout& layout, IntegerTile& tile) {
   const std::size_t num_groups = layout.positions.size();
   for (std::size_t b = 0; b < num_tiles(num_groups, kGroupsAtOnce); ++b) {
     GroupBlock(square, rule, layout, tile, tile_at(b, kGroupsAtOnce, num_groups)).improve();
   }
 }
 
-double refine_integers(const Matrix<float>& square, const GridRule& rule, const IntegerLayout& layout, int rounds,
-                       IntegerTile& tile) {
+double refine_integers(const Matrix<float>& square, const GridRule& rule,
+                       const IntegerLayout& layout, int rounds, IntegerTile& tile) {
   double loss = refresh_gradient(square, tile);
   for (int round = 0; round < rounds; ++round) {
     const double before = loss;

@@ -11,7 +11,8 @@
 namespace tessera::solver {
 namespace {
 
-std::vector<double> by_position(std::span<const double> values, std::span<const std::uint32_t> perm) {
+std::vector<double> by_position(std::span<const double> values,
+                                std::span<const std::uint32_t> perm) {
   std::vector<double> moved;
   for (const std::uint32_t column : perm) moved.push_back(values[column]);
   return moved;
@@ -25,13 +26,15 @@ void round_columns(const GridRule& rule, const IntegerLayout& layout, IntegerTil
 }
 
 void fit_all_grids(Threads& threads, const GridRule& rule, const IntegerLayout& layout,
-                   std::span<const double> importance, Granularity granularity, std::vector<IntegerTile>& tiles) {
+                   std::span<const double> importance, Granularity granularity,
+                   std::vector<IntegerTile>& tiles) {
   if (granularity == Granularity::tensor) return fit_tensor_grid(rule, tiles);
-  threads.for_each(tiles.size(), [&](std::size_t t) { fit_grids(rule, layout, importance, tiles[t]); });
+  threads.for_each(tiles.size(),
+                   [&](std::size_t t) { fit_grids(rule, layout, importance, tiles[t]); });
 }
 
-IntegerLayer make_layer(const LayerProblem& problem, const GridRule& rule, const IntegerLayout& layout,
-                        const std::vector<IntegerTile>& tiles) {
+IntegerLayer make_layer(const LayerProblem& problem, const GridRule& rule,
+                        const IntegerLayout& layout, const std::vector<IntegerTile>& tiles) {
   IntegerLayer layer;
   layer.out_features = problem.weight.rows;
   layer.in_features = problem.weight.cols;
@@ -45,7 +48,8 @@ IntegerLayer make_layer(const LayerProblem& problem, const GridRule& rule, const
   for (const IntegerTile& tile : tiles) {
     for (std::size_t r = 0; r < tile.rows.size(); ++r) {
       const std::size_t row = tile.rows.begin + r;
-      for (std::size_t p = 0; p < layout.perm.size(); ++p) layer.codes(row, layout.perm[p]) = tile.codes(p, r);
+      for (std::size_t p = 0; p < layout.perm.size(); ++p)
+        layer.codes(row, layout.perm[p]) = tile.codes(p, r);
       for (std::size_t g = 0; g < layout.positions.size(); ++g) {
         layer.scale(row, g) = tile.scale(g, r);
         layer.zero_point(row, g) = static_cast<std::uint8_t>(tile.zero(g, r));
@@ -72,28 +76,33 @@ int IntegerSettings::bits() const {
   throw Bug("a Scheme without bits");
 }
 
-IntegerResult solve_integers(Threads& threads, const LayerProblem& problem, const IntegerSettings& settings,
-                             double damp_fraction, StoredType scale_type) {
-  require(problem.hessian.rows == problem.weight.cols && problem.hessian.cols == problem.weight.cols,
-          "the Hessian does not fit the weights");
+IntegerResult solve_integers(Threads& threads, const LayerProblem& problem,
+                             const IntegerSettings& settings, double damp_fraction,
+                             StoredType scale_type) {
+  require(
+      problem.hessian.rows == problem.weight.cols && problem.hessian.cols == problem.weight.cols,
+      "the Hessian does not fit the weights");
   const std::vector<float> ones(problem.weight.cols, 1.0f);
   const auto importance = column_importance(problem.hessian, ones, damp_fraction);
   const IntegerLayout layout = lay_out_integers(importance, settings);
   const GridRule rule = grid_rule(settings, scale_type);
   std::vector<IntegerTile> tiles = make_integer_tiles(threads, problem.weight, layout);
-  fit_all_grids(threads, rule, layout, by_position(importance, layout.perm), settings.effective_granularity(), tiles);
+  fit_all_grids(threads, rule, layout, by_position(importance, layout.perm),
+                settings.effective_granularity(), tiles);
 
   SolveReport report;
   report.damp_fraction = damp_fraction;
   if (settings.rounding == Rounding::rtn) {
     threads.for_each(tiles.size(), [&](std::size_t t) { round_columns(rule, layout, tiles[t]); });
   } else {
-    const PreparedHessian hessian = prepare_hessian(problem.hessian, ones, layout.perm, damp_fraction);
+    const PreparedHessian hessian =
+        prepare_hessian(problem.hessian, ones, layout.perm, damp_fraction);
     report.damp_fraction = hessian.damp_fraction;
     report.is_degraded = hessian.is_diagonal;
     report.remarks = hessian.remarks;
     // Sharing one scale, rows of a tensor are not independent: its scale stays.
-    const int rounds = settings.effective_granularity() == Granularity::tensor ? 0 : settings.refine_rounds;
+    const int rounds =
+        settings.effective_granularity() == Granularity::tensor ? 0 : settings.refine_rounds;
     threads.for_each(tiles.size(), [&](std::size_t t) {
       quantize_columns(
           hessian.inverse_upper,
@@ -109,8 +118,9 @@ IntegerResult solve_integers(Threads& threads, const LayerProblem& problem, cons
   report.proxy_error = relative_proxy_error(threads, problem, dequantize(layer));
   report.num_dead_columns = count_dead_columns(problem.hessian);
   if (report.num_dead_columns > 0) {
-    report.remarks.push_back(fmt::format("{} of {} columns saw no input (their weights are rounded to the nearest)",
-                                         report.num_dead_columns, problem.weight.cols));
+    report.remarks.push_back(
+        fmt::format("{} of {} columns saw no input (their weights are rounded to the nearest)",
+                    report.num_dead_columns, problem.weight.cols));
   }
   return {std::move(layer), std::move(report)};
 }

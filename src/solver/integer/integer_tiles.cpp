@@ -6,7 +6,8 @@
 namespace tessera::solver {
 namespace {
 
-constexpr std::size_t kTilesWanted = 16;  // enough to share out evenly; taller tiles multiply faster
+constexpr std::size_t kTilesWanted =
+    16;  // enough to share out evenly; taller tiles multiply faster
 constexpr std::size_t kLeastHeight = 32, kMostHeight = 256;
 
 std::size_t tile_height(std::size_t out_features) {
@@ -16,14 +17,16 @@ std::size_t tile_height(std::size_t out_features) {
 
 }  // namespace
 
-IntegerLayout lay_out_integers(std::span<const double> importance, const IntegerSettings& settings) {
+IntegerLayout lay_out_integers(std::span<const double> importance,
+                               const IntegerSettings& settings) {
   const std::size_t n = importance.size();
   IntegerLayout layout;
   layout.perm.resize(n);
   std::iota(layout.perm.begin(), layout.perm.end(), 0u);
   if (settings.activation_order && settings.rounding == Rounding::gptq) {
-    std::ranges::stable_sort(layout.perm,
-                             [&](std::uint32_t a, std::uint32_t b) { return importance[a] > importance[b]; });
+    std::ranges::stable_sort(layout.perm, [&](std::uint32_t a, std::uint32_t b) {
+      return importance[a] > importance[b];
+    });
   }
   const bool has_groups = settings.effective_granularity() == Granularity::group;
   layout.group_size = has_groups ? std::min(static_cast<std::size_t>(settings.group_size), n) : n;
@@ -50,7 +53,8 @@ std::vector<IntegerTile> make_integer_tiles(Threads& threads, MatrixView<const f
     tile.scale = Matrix<float>(layout.positions.size(), rows);
     tile.zero = Matrix<float>(layout.positions.size(), rows);
     for (std::size_t p = 0; p < n; ++p) {
-      for (std::size_t r = 0; r < rows; ++r) tile.weight(p, r) = weight(tile.rows.begin + r, layout.perm[p]);
+      for (std::size_t r = 0; r < rows; ++r)
+        tile.weight(p, r) = weight(tile.rows.begin + r, layout.perm[p]);
     }
   });
   return tiles;

@@ -11,16 +11,17 @@
 
 namespace tessera::solver {
 
-/// In which order columns are quantized and which group each belongs to. Groups are consecutive columns of the layer, whatever the
-/// order: no engine needs a group index.
+/// In which order columns are quantized and which group each belongs to. Groups are consecutive
+/// columns of the layer, whatever the order: no engine needs a group index.
 struct IntegerLayout {
-  std::vector<std::uint32_t> perm;                     ///< position -> column
-  std::size_t group_size = 0;                          ///< columns
-  std::vector<std::uint32_t> group_of;                 ///< position -> group
-  std::vector<std::vector<std::uint32_t>> positions;   ///< group -> its positions, ascending
+  std::vector<std::uint32_t> perm;                    ///< position -> column
+  std::size_t group_size = 0;                         ///< columns
+  std::vector<std::uint32_t> group_of;                ///< position -> group
+  std::vector<std::vector<std::uint32_t>> positions;  ///< group -> its positions, ascending
 };
 
-/// @param importance (N): the diagonal of the Hessian; the order goes by it downwards where settings ask for that.
+/// @param importance (N): the diagonal of the Hessian; the order goes by it downwards where
+/// settings ask for that.
 IntegerLayout lay_out_integers(std::span<const double> importance, const IntegerSettings& settings);
 
 /// A tile with its integers: w ~ scale * (code - zero), scale and zero by group and row.

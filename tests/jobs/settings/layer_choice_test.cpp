@@ -50,11 +50,11 @@ TEST(SettingsFor, TheFirstOverrideThatMatchesWins) {
   first.vector_len = 6;
   second.vector_len = 12;
   s.overrides = {{"layers\\.0\\..*", first}, {".*_proj", second}};
-  EXPECT_EQ(settings_for(s, kLayer).vector_len, 6);
-  EXPECT_EQ(settings_for(s, "model.layers.1.mlp.up_proj").vector_len, 12);
-  EXPECT_EQ(settings_for(s, "lm_head").vector_len, 4);
-  EXPECT_EQ(settings_for(s, kLayer).seed, 7U);
-  EXPECT_EQ(settings_for(s, "lm_head").seed, 7U);
+  EXPECT_EQ(vptq_settings_for(s, kLayer).vector_len, 6);
+  EXPECT_EQ(vptq_settings_for(s, "model.layers.1.mlp.up_proj").vector_len, 12);
+  EXPECT_EQ(vptq_settings_for(s, "lm_head").vector_len, 4);
+  EXPECT_EQ(vptq_settings_for(s, kLayer).seed, 7U);
+  EXPECT_EQ(vptq_settings_for(s, "lm_head").seed, 7U);
 }
 
 }  // namespace

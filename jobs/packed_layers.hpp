@@ -1,0 +1,55 @@
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "format/integer_format.hpp"
+#include "format/packed_model.hpp"
+#include "format/vptq_sizes.hpp"
+#include "jobs/equalized_weights.hpp"
+#include "jobs/prepared_run.hpp"
+#include "jobs/work_files.hpp"
+#include "jobs/work_folder.hpp"
+
+// How solved layers become tensors of the job's output format: the one place that knows all
+// formats.
+namespace tessera::jobs {
+
+/// Sizes of the packed layers by name: codebooks or integers, a job makes one kind.
+struct PackedSizes {
+  format::LayerSizes vptq;
+  format::IntegerSizes integers;
+  format::DeclaredBiases biases;  ///< what config.json has to declare beyond the original
+
+  void add(const model::LinearLayer& layer, const solver::QuantizedLayer& solved);
+  /// Where one layer of a class that config.json switches as a whole has a bias, all of its layers
+  /// get one.
+  void declare_biases(const model::ModelConfig& config);
+};
+
+/// Why the format cannot hold a layer of these sizes; empty: fine.
+std::vector<std::string> format_problems(OutputFormat format, const solver::QuantizedLayer& sizes);
+
+SolvedLayer load_solved(const WorkFolder& work, const model::LinearLayer& layer);
+
+/// As written: a permutation that the format absorbs is not stored.
+double stored_bits_per_weight(const solver::QuantizedLayer& layer);
+
+/// What replaces each packed layer's weight.
+std::map<std::string, std::vector<model::TensorToWrite>> packed_tensors(const PreparedRun& prepared,
+                                                                        const PackedSizes& sizes,
+                                                                        const WorkFolder& work);
+
+/// Tensors beside the packed weights that are not the original's: folded norms, scaled layers that
+/// were not packed, biases.
+/// @p weights outlives the result
+std::map<std::string, format::ChangedTensor> changed_tensors(const PreparedRun& prepared,
+                                                             const PackedSizes& sizes,
+                                                             const EqualizedWeights& weights,
+                                                             const WorkFolder& work);
+
+/// config.json and what else the format wants, by file name.
+std::map<std::string, std::string> config_files(const PreparedRun& prepared,
+                                                const PackedSizes& sizes);
+
+}  // namespace tessera::jobs
