@@ -64,7 +64,8 @@ model::TensorToWrite converted_tensor(const PackedModel& packed, const std::stri
   return {name,
           {dtype_of(type), info.shape},
           [&original, source, info, type](std::span<std::byte> out) {
-            // A copy, not the memory map: pages of the map would stay resident, all tensors' in the end.
+            // A copy, not the memory map: pages of the map would stay resident, all tensors' in the
+            // end.
             std::vector<std::byte> stored(info.count() * size_of(info.dtype));
             original.read_bytes(source, stored);
             convert(source, info.dtype, stored, type, out);
@@ -114,7 +115,7 @@ std::vector<model::TensorToWrite> packed_model_tensors(const PackedModel& packed
     }
   }
   if (has_tied_head && packed.store_tied_head) {
-    tensors.push_back(converted_tensor(packed, head, std::string(model::kEmbeddingName)));
+    tensors.push_back(converted_tensor(packed, head, model::embedding_name(packed.config)));
   }
   return tensors;
 }

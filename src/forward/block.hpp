@@ -2,10 +2,12 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
+#include "forward/norm.hpp"
 #include "forward/rotary.hpp"
 #include "linalg/packed_weight.hpp"
 #include "model/architecture.hpp"
@@ -18,9 +20,10 @@ struct BlockScratch;
 /// Weights of one transformer block, in fp32, the linear layers packed for multiplication. The only
 /// weights a forward pass keeps in memory.
 struct BlockWeights {
-  std::array<linalg::PackedWeight, model::kNumLinearRoles> linear;  ///< by LinearRole
-  std::array<std::vector<float>, model::kNumLinearRoles> bias;      ///< empty where there is none
-  std::vector<float> input_norm, post_attention_norm;               ///< (hidden_size)
+  /// By LinearRole; empty where the family has none.
+  std::array<linalg::PackedWeight, model::kNumLinearRoles> linear;
+  std::array<std::vector<float>, model::kNumLinearRoles> bias;  ///< empty where there is none
+  NormWeights attention_norm, mlp_norm;                         ///< (hidden_size)
   std::vector<float> q_norm, k_norm;  ///< (head_dim), empty without qk_norm
 
   const linalg::PackedWeight& weight(model::LinearRole role) const {
@@ -53,7 +56,8 @@ struct BatchShape {
 
 /// Pushes hidden states through one transformer block, in place:
 ///     x += O(attention(rotate(Q(norm(x))), rotate(K(norm(x))), V(norm(x))))
-///     x += down(silu(gate(norm(x))) * up(norm(x)))
+///     x += down(silu(gate(norm(x))) * up(norm(x))), or down(relu(up(norm(x))))
+/// Where positions are learned, nothing is rotated: they are part of the hidden states.
 /// Work is cut into tiles of kTokenTile tokens of one sequence and, in attention, into (sequence,
 /// query head, tile of queries); neither depends on the batch's size or the threads, so a sequence
 /// gives the same bits in any batch on any number of threads.
@@ -77,7 +81,8 @@ class BlockForward {
 
  private:
   model::ModelConfig config_;
-  RotaryTable rotary_;
+  std::size_t max_length_;
+  std::optional<RotaryTable> rotary_;
   std::unique_ptr<BlockScratch> scratch_;
 };
 

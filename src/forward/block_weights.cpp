@@ -13,12 +13,12 @@ BlockWeights load_block(const model::ModelConfig& config, const model::TensorSou
       weights.bias[role] = source.read_vector(layer.name + ".bias", layer.out_features);
     }
   }
-  weights.input_norm = source.read_vector(model::input_norm_name(block), config.hidden_size);
-  weights.post_attention_norm =
-      source.read_vector(model::post_attention_norm_name(block), config.hidden_size);
+  weights.attention_norm =
+      load_norm(source, model::attention_norm(config, block), config.hidden_size);
+  weights.mlp_norm = load_norm(source, model::mlp_norm(config, block), config.hidden_size);
   if (config.qk_norm) {
-    weights.q_norm = source.read_vector(model::q_norm_name(block), config.head_dim);
-    weights.k_norm = source.read_vector(model::k_norm_name(block), config.head_dim);
+    weights.q_norm = source.read_vector(model::q_norm_name(config, block), config.head_dim);
+    weights.k_norm = source.read_vector(model::k_norm_name(config, block), config.head_dim);
   }
   return weights;
 }

@@ -54,6 +54,12 @@ double sum_of(const Lanes& lanes) {
 
 }  // namespace
 
+double sum(std::span<const float> x) {
+  Lanes sums = Lanes::Zero();
+  for_lanes(x.size(), 0, [&](auto&& read, auto&&) { sums += read(x); });
+  return sum_of(sums);
+}
+
 double sum_of_squares(std::span<const float> x) {
   Lanes sums = Lanes::Zero();
   for_lanes(x.size(), 0, [&](auto&& read, auto&&) { sums += read(x).square(); });
@@ -90,6 +96,10 @@ void silu_times(std::span<const float> gate, std::span<const float> up, std::spa
   });
 }
 
+void relu(std::span<float> x) {
+  for_lanes(x.size(), 0, [&](auto&& read, auto&& write) { write(read(x).max(0.0F), x); });
+}
+
 void scale_by(std::span<const float> x, float factor, std::span<const float> weight,
               std::span<float> out) {
   for_lanes(out.size(), 0,
@@ -98,6 +108,10 @@ void scale_by(std::span<const float> x, float factor, std::span<const float> wei
 
 void scale(std::span<float> x, float factor) {
   for_lanes(x.size(), 0, [&](auto&& read, auto&& write) { write(read(x) * factor, x); });
+}
+
+void subtract(std::span<const float> x, float value, std::span<float> out) {
+  for_lanes(out.size(), 0, [&](auto&& read, auto&& write) { write(read(x) - value, out); });
 }
 
 void add(std::span<const float> x, std::span<float> y) {

@@ -1,5 +1,6 @@
 #include "forward/block.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -42,6 +43,19 @@ const Variant kVariants[] = {
        c.head_dim = 16;
        c.rope_scaling = {model::RopeScaling::Kind::llama3, 8, 1, 4, 64};
      }},
+    {"opt", [](model::ModelConfig& c) { c = test::tiny_opt_config(); }},
+    {"opt, one head of 80",
+     [](model::ModelConfig& c) {
+       c = test::tiny_opt_config();
+       c.num_heads = c.num_kv_heads = 1;
+       c.hidden_size = c.head_dim = 80;
+     }},
+    {"opt, heads of 5",
+     [](model::ModelConfig& c) {
+       c = test::tiny_opt_config();
+       c.num_heads = c.num_kv_heads = 4;
+       c.head_dim = 5;
+     }},
 };
 
 double relative_error(const Matrix<float>& x, const Matrix<float>& expected) {
@@ -63,7 +77,8 @@ TEST(Block, AgreesWithTheReferenceInEveryVariantAndLength) {
     const auto source = random_weights(config, 3);
     const BlockWeights weights = load_block(config, source, 1);
     const BlockForward forward(config, 300);
-    for (const BatchShape shape : {BatchShape{1, 1}, {3, 2}, {2, 129}, {1, 257}, {1, 300}}) {
+    for (const BatchShape shape :
+         {BatchShape{1, 1}, {3, 2}, {2, 129}, {1, 255}, {1, 257}, {1, 300}}) {
       Matrix<float> hidden = random_matrix(shape.num_tokens(), config.hidden_size, shape.length);
       Matrix<float> expected = hidden.copy();
       forward.run(threads, weights, shape, hidden, nullptr);
@@ -155,7 +170,28 @@ TEST(Block, TheListenerHearsEachInputOnce) {
     for (std::size_t j = 0; j < before.cols(); ++j) squares += std::pow(double{before(i, j)}, 2);
     const double size = std::sqrt(squares / 20 + config.norm_epsilon);
     EXPECT_NEAR(recorder.inputs[0](i, 7),
-                double{before(i, 7)} / size * double{weights.input_norm[7]}, 1e-5);
+                double{before(i, 7)} / size * double{weights.attention_norm.weight[7]}, 1e-5);
+  }
+}
+
+TEST(Block, AnMlpWithoutAGateReadsWhatReluLeaves) {
+  Threads threads(2);
+  const model::ModelConfig config = test::tiny_opt_config();
+  const auto source = random_weights(config, 3);
+  const BlockWeights weights = load_block(config, source, 1);
+  EXPECT_EQ(weights.weight(model::LinearRole::gate).out_features(), 0u);
+  Matrix<float> hidden = random_matrix(10, config.hidden_size, 1);
+  Recorder recorder;
+  BlockForward(config, 5).run(threads, weights, {2, 5}, hidden, &recorder);
+  ASSERT_EQ(recorder.inputs.size(), 4u);
+  EXPECT_EQ(*std::ranges::min_element(recorder.inputs[3].span()), 0);
+  Matrix<float> first(10, config.intermediate_size);
+  weights.weight(model::LinearRole::up).multiply(recorder.inputs[2], first);
+  const auto& bias = weights.bias_of(model::LinearRole::up);
+  for (std::size_t i = 0; i < 10; ++i) {
+    for (std::size_t j = 0; j < first.cols(); ++j) {
+      ASSERT_EQ(recorder.inputs[3](i, j), std::max(0.0F, first(i, j) + bias[j]));
+    }
   }
 }
 

@@ -75,4 +75,19 @@ inline model::ModelConfig tiny_config() {
   return config;
 }
 
+/// An OPT of few channels, to be varied: 2 blocks, 2 heads of 10.
+inline model::ModelConfig tiny_opt_config() {
+  model::ModelConfig config = tiny_config();
+  config.architecture = "OPTForCausalLM";
+  config.norm = model::NormKind::layer;
+  config.activation = model::Activation::relu;
+  config.positions = model::Positions::learned;
+  config.num_heads = config.num_kv_heads = 2;
+  config.head_dim = 10;
+  config.max_positions = 300;
+  config.tied_embeddings = true;
+  config.qkv_bias = config.o_bias = config.mlp_bias = true;
+  return config;
+}
+
 }  // namespace tessera::test
