@@ -1,8 +1,11 @@
 #include "forward/block.hpp"
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "forward/attention.hpp"
+#include "linalg/quantize_rows.hpp"
 #include "linalg/scratch_pool.hpp"
 #include "linalg/vector_math.hpp"
 
@@ -11,6 +14,7 @@ namespace tessera::forward {
 struct BlockScratch {
   explicit BlockScratch(const model::ModelConfig& config)
       : up(kTile, config.intermediate_size),
+        rounded(kTile, std::max({config.hidden_size, config.q_size(), config.intermediate_size})),
         scores(kTile, kKeyTile),
         weighted(kTile, config.head_dim) {}
 
@@ -24,8 +28,8 @@ struct BlockScratch {
   }
 
   static constexpr std::size_t kTile = BlockForward::kTokenTile;
-  Matrix<float> normed, q, k, v, mlp_hidden;  // a row for each token of the batch
-  linalg::ScratchPool up, scores, weighted;   // a tile for each thread
+  Matrix<float> normed, q, k, v, mlp_hidden;          // a row for each token of the batch
+  linalg::ScratchPool up, rounded, scores, weighted;  // a tile for each thread
 };
 
 namespace {
@@ -33,6 +37,27 @@ namespace {
 using linalg::Accumulate;
 using model::InputRole;
 using model::LinearRole;
+
+/// What the layers that read one input multiply: a tile of @p x, or a copy of it rounded as the
+/// packed model's engine does.
+class LayerInput {
+ public:
+  LayerInput(const std::optional<InputQuantization>& quantization, MatrixView<const float> x,
+             linalg::ScratchPool& pool)
+      : x_(x) {
+    if (!quantization) return;
+    lease_.emplace(pool);
+    const MatrixView<float> copy(lease_->view().data, x.rows, x.cols);
+    for (std::size_t i = 0; i < x.rows; ++i) std::ranges::copy(x.row_span(i), copy.row(i));
+    linalg::quantize_rows(copy, *quantization);
+    x_ = copy;
+  }
+  operator MatrixView<const float>() const { return x_; }
+
+ private:
+  std::optional<linalg::ScratchPool::Lease> lease_;
+  MatrixView<const float> x_;
+};
 
 /// A batch on its way through the block.
 class BlockPass {
@@ -71,6 +96,10 @@ class BlockPass {
     return {i / tiles_ * length_ + part.begin, part.size(), part.begin};
   }
 
+  LayerInput input(InputRole role, MatrixView<const float> x) {
+    return {weights_.input_quantization[static_cast<std::size_t>(role)], x, scratch_.rounded};
+  }
+
   void multiply(LinearRole role, MatrixView<const float> x, MatrixView<float> y,
                 Accumulate accumulate = Accumulate::no) const {
     weights_.weight(role).multiply(x, y, accumulate);
@@ -83,11 +112,12 @@ class BlockPass {
   void project(MatrixView<const float> hidden, Tile t) {
     const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
     normalize_rows(config_, weights_.attention_norm, hidden.middle_rows(t.row, t.count), x);
+    const LayerInput read = input(InputRole::attention_input, x);
     const auto q = scratch_.q.view().middle_rows(t.row, t.count);
     const auto k = scratch_.k.view().middle_rows(t.row, t.count);
-    multiply(LinearRole::q, x, q);
-    multiply(LinearRole::k, x, k);
-    multiply(LinearRole::v, x, scratch_.v.view().middle_rows(t.row, t.count));
+    multiply(LinearRole::q, read, q);
+    multiply(LinearRole::k, read, k);
+    multiply(LinearRole::v, read, scratch_.v.view().middle_rows(t.row, t.count));
     prepare_heads(q, weights_.q_norm, t.position);
     prepare_heads(k, weights_.k_norm, t.position);
   }
@@ -118,12 +148,13 @@ class BlockPass {
   /// O and the MLP.
   void finish(MatrixView<float> hidden, Tile t) {
     const auto rows = hidden.middle_rows(t.row, t.count);
-    multiply(LinearRole::o, scratch_.q.view().middle_rows(t.row, t.count), rows, Accumulate::yes);
+    const auto mixed = scratch_.q.view().middle_rows(t.row, t.count);
+    multiply(LinearRole::o, input(InputRole::attention_output, mixed), rows, Accumulate::yes);
     const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
     normalize_rows(config_, weights_.mlp_norm, rows, x);
     const auto inner = scratch_.mlp_hidden.view().middle_rows(t.row, t.count);
-    activate(x, inner);
-    multiply(LinearRole::down, inner, rows, Accumulate::yes);
+    activate(input(InputRole::mlp_input, x), inner);
+    multiply(LinearRole::down, input(InputRole::mlp_hidden, inner), rows, Accumulate::yes);
   }
 
   /// What the MLP's last layer reads.

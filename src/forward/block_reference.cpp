@@ -33,14 +33,32 @@ Vector without_mean(const Vector& x) {
   return out;
 }
 
+/// What an engine that quantizes its inputs reads (core/input_quantization.hpp).
+Vector rounded(Vector x, const InputQuantization& how) {
+  double scale = static_cast<double>(how.scale);
+  if (how.is_dynamic) {
+    scale = 0;
+    for (const double value : x) scale = std::max(scale, std::abs(value));
+    scale /= static_cast<double>(how.levels);
+  }
+  if (scale == 0) return x;  // zeros
+  const double zero = how.is_dynamic ? 0 : how.zero_point;
+  for (double& value : x) {
+    value = scale * (std::clamp(std::nearbyint(value / scale) + zero, -128.0, 127.0) - zero);
+  }
+  return x;
+}
+
 /// The block's tensors and what they do to one token's channels.
 struct PlainBlock {
   const model::ModelConfig& config;
   const model::TensorSource& source;
   std::size_t block;
 
-  Vector linear(LinearRole role, const Vector& x) const {
+  Vector linear(LinearRole role, const Vector& input) const {
     const model::LinearLayer layer = model::linear_layer(config, block, role);
+    const auto quantization = source.input_quantization(layer.name);
+    const Vector x = quantization ? rounded(input, *quantization) : input;
     const Matrix<float>& weight = matrix(layer);
     Vector y(layer.out_features);
     if (layer.has_bias) y = to_double(source.read_vector(layer.name + ".bias", layer.out_features));

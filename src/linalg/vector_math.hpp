@@ -17,6 +17,9 @@ double sum_of_squares(std::span<const float> x);
 /// The largest element; -infinity when there is none.
 float largest(std::span<const float> x);
 
+/// max |x_i|; 0 when there is none.
+float largest_magnitude(std::span<const float> x);
+
 /// x_i = exp(x_i - shift); returns their sum, in fp32 lanes that are added in fp64. Relative error
 /// of an element below 4e-7. @pre x_i <= shift
 double exp_and_sum(std::span<float> x, float shift);
@@ -36,6 +39,10 @@ void scale(std::span<float> x, float factor);
 
 /// out_i = x_i - value; out may be x.
 void subtract(std::span<const float> x, float value, std::span<float> out);
+
+/// x_i = (clamp(round(x_i / scale) + zero, -128, 127) - zero) * scale, rounded half to even; zeros
+/// where scale is 0.
+void round_to_steps(std::span<float> x, float scale, float zero);
 
 /// y_i += x_i
 void add(std::span<const float> x, std::span<float> y);

@@ -73,6 +73,12 @@ float largest(std::span<const float> x) {
   return *std::max_element(best.data(), best.data() + kLanes);
 }
 
+float largest_magnitude(std::span<const float> x) {
+  Lanes best = Lanes::Zero();
+  for_lanes(x.size(), 0, [&](auto&& read, auto&&) { best = best.max(read(x).abs()); });
+  return *std::max_element(best.data(), best.data() + kLanes);
+}
+
 double exp_and_sum(std::span<float> x, float shift) {
   Lanes sums = Lanes::Zero();
   std::size_t i = 0;
@@ -112,6 +118,17 @@ void scale(std::span<float> x, float factor) {
 
 void subtract(std::span<const float> x, float value, std::span<float> out) {
   for_lanes(out.size(), 0, [&](auto&& read, auto&& write) { write(read(x) - value, out); });
+}
+
+void round_to_steps(std::span<float> x, float scale, float zero) {
+  if (scale == 0) {
+    std::ranges::fill(x, 0.0F);
+    return;
+  }
+  for_lanes(x.size(), 0, [&](auto&& read, auto&& write) {
+    const Lanes steps = (read(x) / scale).rint() + zero;
+    write((steps.max(-128.0F).min(127.0F) - zero) * scale, x);
+  });
 }
 
 void add(std::span<const float> x, std::span<float> y) {

@@ -20,6 +20,7 @@ class InMemorySource final : public model::TensorSource {
     std::vector<float> values;
   };
   std::map<std::string, Tensor, std::less<>> tensors;
+  std::map<std::string, InputQuantization, std::less<>> input_quantizations;  ///< by layer
 
   bool contains(std::string_view name) const override { return tensors.contains(name); }
   model::TensorInfo info(std::string_view name) const override {
@@ -29,6 +30,11 @@ class InMemorySource final : public model::TensorSource {
     const auto& values = find(name).values;
     require(values.size() == out.size(), "InMemorySource: the size asked for is another");
     std::ranges::copy(values, out.begin());
+  }
+  std::optional<InputQuantization> input_quantization(std::string_view layer) const override {
+    const auto found = input_quantizations.find(layer);
+    if (found == input_quantizations.end()) return std::nullopt;
+    return found->second;
   }
   std::string origin() const override { return "memory"; }
 
