@@ -49,7 +49,7 @@ Matrix<float> HiddenStates::embed(Tile samples) const {
   Matrix<float> hidden(samples.size() * length_, prepared_.config.hidden_size);
   for (std::size_t i = 0; i < samples.size(); ++i) {
     ends.embed(calibration::sample(prepared_.calibration_tokens, samples.begin + i, length_),
-               hidden.view().middle_rows(i * length_, length_));
+               length_, hidden.view().middle_rows(i * length_, length_));
   }
   return hidden;
 }

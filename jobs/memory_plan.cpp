@@ -49,8 +49,9 @@ Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
     const Bytes n = channels_of(config, role);
     sizes.partial += n * n * sizeof(double);
   }
-  sizes.ends =
-      sizeof(float) * config.hidden_size * config.vocab_size * (config.tied_embeddings ? 2 : 3);
+  const bool has_positions = config.positions == model::Positions::learned;
+  const Bytes rows = config.vocab_size + (has_positions ? config.max_positions : 0);
+  sizes.ends = sizeof(float) * config.hidden_size * rows * (config.tied_embeddings ? 2 : 3);
   for (const LayerUnit& unit : units) sizes.solve = std::max(sizes.solve, solve_bytes(unit.layer));
   return sizes;
 }
@@ -69,11 +70,11 @@ void require_bound(const MemoryPlan& plan, Bytes bound) {
            Stage{"evaluating", plan.evaluate_bytes, "the embedding, one block and one batch"},
        }) {
     if (stage.bytes <= bound) continue;
-    throw InputError(fmt::format(
-        "runtime.host_memory is {} ({} takes {} at least: {}). Allow more, or start fewer processes "
-        "a node.",
-        bytes_text(static_cast<double>(bound)), stage.name,
-        bytes_text(static_cast<double>(stage.bytes)), stage.why));
+    throw InputError(
+        fmt::format("runtime.host_memory is {} ({} takes {} at least: {}). Allow more, or start "
+                    "fewer processes a node.",
+                    bytes_text(static_cast<double>(bound)), stage.name,
+                    bytes_text(static_cast<double>(stage.bytes)), stage.why));
   }
 }
 

@@ -46,6 +46,12 @@ PreparedRun open_model(RunContext& run, const QuantizeJob& job) {
   prepared.config = model::read_model_config(job.model.path);
   prepared.weights = std::make_unique<model::SafetensorsFolder>(job.model.path);
   model::check_tensors(*prepared.weights, prepared.config);  // from the headers alone
+  model::require_positions(prepared.config, prepared.sample_length(), "calibration.max_seq_length");
+  if (job.evaluation.is_wanted()) {
+    model::require_positions(prepared.config,
+                             static_cast<std::size_t>(job.evaluation.context_length),
+                             "evaluation.context_length");
+  }
   prepared.units = plan_units(prepared.config, job.quantize);
   prepared.token_sample = tokens_to_keep(job);
   prepared.memory =

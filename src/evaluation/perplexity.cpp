@@ -10,6 +10,7 @@
 #include "core/matrix.hpp"
 #include "forward/block.hpp"
 #include "forward/embedding.hpp"
+#include "model/architecture.hpp"
 
 namespace tessera::evaluation {
 namespace {
@@ -26,9 +27,10 @@ class Steps {
         label_(std::move(label)),
         num_blocks_(config.num_blocks),
         num_walks_(std::max<std::size_t>(1, num_walks)) {
-    const double block =
-        static_cast<double>(config.hidden_size * (2 * config.q_size() + 2 * config.kv_size() +
-                                                  3 * config.intermediate_size));
+    double block = 0;
+    for (const model::LinearLayer& layer : model::linear_layers(config, 0)) {
+      block += static_cast<double>(layer.in_features * layer.out_features);
+    }
     const double head = static_cast<double>(config.hidden_size * config.vocab_size);
     cost_of_block_ = block / (block * static_cast<double>(num_blocks_) + head);
   }
@@ -141,7 +143,7 @@ std::vector<double> window_losses(Threads& threads, Log& log, const model::Model
       scored.insert(scored.end(), window.begin(), window.end());
     }
     Matrix<float> hidden(scored.size(), config.hidden_size);
-    ends.embed(scored, hidden);
+    ends.embed(scored, context_length, hidden);
     for (std::size_t b = 0; b < config.num_blocks; ++b) {
       steps.done(walk, b);
       run_block(threads, forward, forward::load_block(config, weights, b), context_length, hidden);

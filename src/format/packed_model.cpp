@@ -158,7 +158,7 @@ class TensorList {
   }
   void add_tied_head() {
     tensors_.push_back(
-        current_tensor(packed_, std::string(model::kHeadName), std::string(model::kEmbeddingName)));
+        current_tensor(packed_, std::string(model::kHeadName), std::string(model::embedding_name(packed_.config))));
   }
   std::vector<model::TensorToWrite> take() { return std::move(tensors_); }
 

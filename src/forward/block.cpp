@@ -1,9 +1,11 @@
 #include "forward/block.hpp"
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "forward/attention.hpp"
-#include "forward/rms_norm.hpp"
+#include "linalg/quantize_rows.hpp"
 #include "linalg/scratch_pool.hpp"
 #include "linalg/vector_math.hpp"
 
@@ -12,6 +14,7 @@ namespace tessera::forward {
 struct BlockScratch {
   explicit BlockScratch(const model::ModelConfig& config)
       : up(kTile, config.intermediate_size),
+        rounded(kTile, std::max({config.hidden_size, config.q_size(), config.intermediate_size})),
         scores(kTile, kKeyTile),
         weighted(kTile, config.head_dim) {}
 
@@ -21,12 +24,12 @@ struct BlockScratch {
     q = Matrix<float>(num_tokens, config.q_size());
     k = Matrix<float>(num_tokens, config.kv_size());
     v = Matrix<float>(num_tokens, config.kv_size());
-    gated = Matrix<float>(num_tokens, config.intermediate_size);
+    mlp_hidden = Matrix<float>(num_tokens, config.intermediate_size);
   }
 
   static constexpr std::size_t kTile = BlockForward::kTokenTile;
-  Matrix<float> normed, q, k, v, gated;      // a row for each token of the batch
-  linalg::ScratchPool up, scores, weighted;  // a tile for each thread
+  Matrix<float> normed, q, k, v, mlp_hidden;          // a row for each token of the batch
+  linalg::ScratchPool up, rounded, scores, weighted;  // a tile for each thread
 };
 
 namespace {
@@ -35,10 +38,32 @@ using linalg::Accumulate;
 using model::InputRole;
 using model::LinearRole;
 
+/// What the layers that read one input multiply: a tile of @p x, or a copy of it rounded as the
+/// packed model's engine does.
+class LayerInput {
+ public:
+  LayerInput(const std::optional<InputQuantization>& quantization, MatrixView<const float> x,
+             linalg::ScratchPool& pool)
+      : x_(x) {
+    if (!quantization) return;
+    lease_.emplace(pool);
+    const MatrixView<float> copy(lease_->view().data, x.rows, x.cols);
+    for (std::size_t i = 0; i < x.rows; ++i) std::ranges::copy(x.row_span(i), copy.row(i));
+    linalg::quantize_rows(copy, *quantization);
+    x_ = copy;
+  }
+  operator MatrixView<const float>() const { return x_; }
+
+ private:
+  std::optional<linalg::ScratchPool::Lease> lease_;
+  MatrixView<const float> x_;
+};
+
 /// A batch on its way through the block.
 class BlockPass {
  public:
-  BlockPass(const model::ModelConfig& config, const RotaryTable& rotary,
+  /// @param rotary null where positions are learned
+  BlockPass(const model::ModelConfig& config, const RotaryTable* rotary,
             const BlockWeights& weights, std::size_t length, BlockScratch& scratch)
       : config_(config), rotary_(rotary), weights_(weights), length_(length), scratch_(scratch) {}
 
@@ -57,7 +82,7 @@ class BlockPass {
     tell(InputRole::attention_output, scratch_.q);
     threads.for_each(count, [&](std::size_t i) { finish(hidden, tile(i)); });
     tell(InputRole::mlp_input, scratch_.normed);
-    tell(InputRole::mlp_hidden, scratch_.gated);
+    tell(InputRole::mlp_hidden, scratch_.mlp_hidden);
   }
 
  private:
@@ -71,6 +96,10 @@ class BlockPass {
     return {i / tiles_ * length_ + part.begin, part.size(), part.begin};
   }
 
+  LayerInput input(InputRole role, MatrixView<const float> x) {
+    return {weights_.input_quantization[static_cast<std::size_t>(role)], x, scratch_.rounded};
+  }
+
   void multiply(LinearRole role, MatrixView<const float> x, MatrixView<float> y,
                 Accumulate accumulate = Accumulate::no) const {
     weights_.weight(role).multiply(x, y, accumulate);
@@ -79,22 +108,16 @@ class BlockPass {
     for (std::size_t i = 0; i < y.rows; ++i) linalg::add(bias, y.row_span(i));
   }
 
-  void normalize(MatrixView<const float> x, const std::vector<float>& weight,
-                 MatrixView<float> out) const {
-    for (std::size_t i = 0; i < x.rows; ++i) {
-      rms_norm(x.row_span(i), weight, config_.norm_epsilon, out.row_span(i));
-    }
-  }
-
   /// norm, Q, K, V, and what is done to each head of q and k.
   void project(MatrixView<const float> hidden, Tile t) {
     const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
-    normalize(hidden.middle_rows(t.row, t.count), weights_.input_norm, x);
+    normalize_rows(config_, weights_.attention_norm, hidden.middle_rows(t.row, t.count), x);
+    const LayerInput read = input(InputRole::attention_input, x);
     const auto q = scratch_.q.view().middle_rows(t.row, t.count);
     const auto k = scratch_.k.view().middle_rows(t.row, t.count);
-    multiply(LinearRole::q, x, q);
-    multiply(LinearRole::k, x, k);
-    multiply(LinearRole::v, x, scratch_.v.view().middle_rows(t.row, t.count));
+    multiply(LinearRole::q, read, q);
+    multiply(LinearRole::k, read, k);
+    multiply(LinearRole::v, read, scratch_.v.view().middle_rows(t.row, t.count));
     prepare_heads(q, weights_.q_norm, t.position);
     prepare_heads(k, weights_.k_norm, t.position);
   }
@@ -105,7 +128,7 @@ class BlockPass {
       for (std::size_t begin = 0; begin < x.cols; begin += config_.head_dim) {
         const auto head = x.row_span(i).subspan(begin, config_.head_dim);
         if (!norm.empty()) rms_norm(head, norm, config_.norm_epsilon, head);
-        rotary_.rotate(head, position + i);
+        if (rotary_ != nullptr) rotary_->rotate(head, position + i);
       }
     }
   }
@@ -122,25 +145,36 @@ class BlockPass {
     attend(operands, t.position, t.count, scores.view(), weighted.view());
   }
 
-  /// O and the feed-forward half.
+  /// O and the MLP.
   void finish(MatrixView<float> hidden, Tile t) {
     const auto rows = hidden.middle_rows(t.row, t.count);
-    multiply(LinearRole::o, scratch_.q.view().middle_rows(t.row, t.count), rows, Accumulate::yes);
+    const auto mixed = scratch_.q.view().middle_rows(t.row, t.count);
+    multiply(LinearRole::o, input(InputRole::attention_output, mixed), rows, Accumulate::yes);
     const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
-    normalize(rows, weights_.post_attention_norm, x);
-    linalg::ScratchPool::Lease lease(scratch_.up);
-    const auto up = lease.view().middle_rows(0, t.count);
-    const auto gated = scratch_.gated.view().middle_rows(t.row, t.count);
-    multiply(LinearRole::gate, x, gated);
-    multiply(LinearRole::up, x, up);
-    for (std::size_t i = 0; i < t.count; ++i) {
-      linalg::silu_times(gated.row_span(i), up.row_span(i), gated.row_span(i));
+    normalize_rows(config_, weights_.mlp_norm, rows, x);
+    const auto inner = scratch_.mlp_hidden.view().middle_rows(t.row, t.count);
+    activate(input(InputRole::mlp_input, x), inner);
+    multiply(LinearRole::down, input(InputRole::mlp_hidden, inner), rows, Accumulate::yes);
+  }
+
+  /// What the MLP's last layer reads.
+  void activate(MatrixView<const float> x, MatrixView<float> out) {
+    if (config_.activation == model::Activation::relu) {
+      multiply(LinearRole::up, x, out);
+      for (std::size_t i = 0; i < out.rows; ++i) linalg::relu(out.row_span(i));
+      return;
     }
-    multiply(LinearRole::down, gated, rows, Accumulate::yes);
+    linalg::ScratchPool::Lease lease(scratch_.up);
+    const auto up = lease.view().middle_rows(0, x.rows);
+    multiply(LinearRole::gate, x, out);
+    multiply(LinearRole::up, x, up);
+    for (std::size_t i = 0; i < out.rows; ++i) {
+      linalg::silu_times(out.row_span(i), up.row_span(i), out.row_span(i));
+    }
   }
 
   const model::ModelConfig& config_;
-  const RotaryTable& rotary_;
+  const RotaryTable* rotary_;
   const BlockWeights& weights_;
   const std::size_t length_;
   const std::size_t tiles_ = num_tiles(length_, BlockForward::kTokenTile);
@@ -150,9 +184,9 @@ class BlockPass {
 }  // namespace
 
 BlockForward::BlockForward(const model::ModelConfig& config, std::size_t max_length)
-    : config_(config),
-      rotary_(config, max_length),
-      scratch_(std::make_unique<BlockScratch>(config)) {}
+    : config_(config), max_length_(max_length), scratch_(std::make_unique<BlockScratch>(config)) {
+  if (config.positions == model::Positions::rotary) rotary_.emplace(config, max_length);
+}
 
 BlockForward::~BlockForward() = default;
 
@@ -160,11 +194,10 @@ void BlockForward::run(Threads& threads, const BlockWeights& weights, BatchShape
                        MatrixView<float> hidden, InputListener* listener) const {
   require(hidden.rows == shape.num_tokens() && hidden.cols == config_.hidden_size,
           "BlockForward::run: hidden states do not have the batch's shape");
-  require(shape.length <= rotary_.max_length(),
-          "BlockForward::run: a sequence is longer than max_length");
+  require(shape.length <= max_length_, "BlockForward::run: a sequence is longer than max_length");
   if (shape.num_tokens() == 0) return;
   scratch_->make_room(config_, shape.num_tokens());
-  BlockPass pass(config_, rotary_, weights, shape.length, *scratch_);
+  BlockPass pass(config_, rotary_ ? &*rotary_ : nullptr, weights, shape.length, *scratch_);
   pass.run(threads, hidden, listener);
 }
 

@@ -2,10 +2,13 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "core/input_quantization.hpp"
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
+#include "forward/norm.hpp"
 #include "forward/rotary.hpp"
 #include "linalg/packed_weight.hpp"
 #include "model/architecture.hpp"
@@ -18,10 +21,15 @@ struct BlockScratch;
 /// Weights of one transformer block, in fp32, the linear layers packed for multiplication. The only
 /// weights a forward pass keeps in memory.
 struct BlockWeights {
-  std::array<linalg::PackedWeight, model::kNumLinearRoles> linear;  ///< by LinearRole
-  std::array<std::vector<float>, model::kNumLinearRoles> bias;      ///< empty where there is none
-  std::vector<float> input_norm, post_attention_norm;               ///< (hidden_size)
+  /// By LinearRole; empty where the family has none.
+  std::array<linalg::PackedWeight, model::kNumLinearRoles> linear;
+  std::array<std::vector<float>, model::kNumLinearRoles> bias;  ///< empty where there is none
+  NormWeights attention_norm, mlp_norm;                         ///< (hidden_size)
   std::vector<float> q_norm, k_norm;  ///< (head_dim), empty without qk_norm
+
+  /// How a packed model's engine rounds what its linear layers read, by InputRole; nothing where it
+  /// does not.
+  std::array<std::optional<InputQuantization>, model::kNumInputRoles> input_quantization;
 
   const linalg::PackedWeight& weight(model::LinearRole role) const {
     return linear[static_cast<std::size_t>(role)];
@@ -32,12 +40,13 @@ struct BlockWeights {
 };
 
 /// Reads block @p block from @p source, one plain matrix in memory at a time. Throws InputError for
-/// a missing, misshaped or non-finite tensor.
+/// a missing, misshaped or non-finite tensor, and where layers that read the same input have it
+/// rounded in different ways.
 BlockWeights load_block(const model::ModelConfig& config, const model::TensorSource& source,
                         std::size_t block);
 
-/// Sees the input of each linear layer, once per input role and batch: x is (num_sequences *
-/// length, in_features).
+/// Sees the input of each linear layer, before any rounding, once per input role and batch: x is
+/// (num_sequences * length, in_features).
 class InputListener {
  public:
   virtual ~InputListener() = default;
@@ -53,14 +62,16 @@ struct BatchShape {
 
 /// Pushes hidden states through one transformer block, in place:
 ///     x += O(attention(rotate(Q(norm(x))), rotate(K(norm(x))), V(norm(x))))
-///     x += down(silu(gate(norm(x))) * up(norm(x)))
+///     x += down(silu(gate(norm(x))) * up(norm(x))), or down(relu(up(norm(x))))
+/// Where positions are learned, nothing is rotated: they are part of the hidden states. A linear
+/// layer with an input quantization reads its input rounded (linalg/quantize_rows.hpp).
 /// Work is cut into tiles of kTokenTile tokens of one sequence and, in attention, into (sequence,
 /// query head, tile of queries); neither depends on the batch's size or the threads, so a sequence
 /// gives the same bits in any batch on any number of threads.
 ///
 /// Scratch, kept between runs for the largest batch so far: hidden_size + q_size + 2 kv_size +
 /// intermediate_size floats a token of the batch, and kTokenTile * (intermediate_size + head_dim +
-/// kKeyTile) a thread.
+/// kKeyTile) a thread; with rounded inputs, kTokenTile of the widest more.
 class BlockForward {
  public:
   /// @param max_length of a sequence
@@ -77,7 +88,8 @@ class BlockForward {
 
  private:
   model::ModelConfig config_;
-  RotaryTable rotary_;
+  std::size_t max_length_;
+  std::optional<RotaryTable> rotary_;
   std::unique_ptr<BlockScratch> scratch_;
 };
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -13,6 +14,7 @@ Vector to_double(const std::vector<float>& x) {
   return {x.begin(), x.end()};
 }
 
+/// RMSNorm.
 Vector normalized(const Vector& x, const Vector& weight, double epsilon) {
   double squares = 0;
   for (const double value : x) squares += value * value;
@@ -22,14 +24,41 @@ Vector normalized(const Vector& x, const Vector& weight, double epsilon) {
   return out;
 }
 
+/// The first step of LayerNorm, whose rest is an RMSNorm and a bias.
+Vector without_mean(const Vector& x) {
+  double sum = 0;
+  for (const double value : x) sum += value;
+  Vector out(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) out[i] = x[i] - sum / static_cast<double>(x.size());
+  return out;
+}
+
+/// What an engine that quantizes its inputs reads (core/input_quantization.hpp).
+Vector rounded(Vector x, const InputQuantization& how) {
+  double scale = static_cast<double>(how.scale);
+  if (how.is_dynamic) {
+    scale = 0;
+    for (const double value : x) scale = std::max(scale, std::abs(value));
+    scale /= static_cast<double>(how.levels);
+  }
+  if (scale == 0) return x;  // zeros
+  const double zero = how.is_dynamic ? 0 : how.zero_point;
+  for (double& value : x) {
+    value = scale * (std::clamp(std::nearbyint(value / scale) + zero, -128.0, 127.0) - zero);
+  }
+  return x;
+}
+
 /// The block's tensors and what they do to one token's channels.
 struct PlainBlock {
   const model::ModelConfig& config;
   const model::TensorSource& source;
   std::size_t block;
 
-  Vector linear(LinearRole role, const Vector& x) const {
+  Vector linear(LinearRole role, const Vector& input) const {
     const model::LinearLayer layer = model::linear_layer(config, block, role);
+    const auto quantization = source.input_quantization(layer.name);
+    const Vector x = quantization ? rounded(input, *quantization) : input;
     const Matrix<float>& weight = matrix(layer);
     Vector y(layer.out_features);
     if (layer.has_bias) y = to_double(source.read_vector(layer.name + ".bias", layer.out_features));
@@ -39,18 +68,27 @@ struct PlainBlock {
     return y;
   }
 
-  Vector norm(const std::string& name, const Vector& x) const {
+  Vector rms_norm(const std::string& name, const Vector& x) const {
     return normalized(x, to_double(source.read_vector(name, x.size())), config.norm_epsilon);
+  }
+
+  Vector norm(const model::NormNames& names, const Vector& x) const {
+    if (config.norm == model::NormKind::rms) return rms_norm(names.weight, x);
+    Vector out = rms_norm(names.weight, without_mean(x));
+    const std::vector<float> bias = source.read_vector(names.bias, x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) out[i] += static_cast<double>(bias[i]);
+    return out;
   }
 
   /// Each head's norm, then its rotation.
   void prepare_heads(Vector& x, const std::string& norm_name, std::size_t position) const {
+    if (config.positions == model::Positions::learned) return;
     const std::size_t dim = config.head_dim;
     const std::vector<double> frequencies = rotary_frequencies(config);
     for (std::size_t begin = 0; begin < x.size(); begin += dim) {
       Vector head(x.begin() + static_cast<std::ptrdiff_t>(begin),
                   x.begin() + static_cast<std::ptrdiff_t>(begin + dim));
-      if (config.qk_norm) head = norm(norm_name, head);
+      if (config.qk_norm) head = rms_norm(norm_name, head);
       for (std::size_t i = 0; i < dim / 2; ++i) {
         const double angle = static_cast<double>(position) * frequencies[i];
         const double a = head[i], b = head[i + dim / 2];
@@ -58,6 +96,17 @@ struct PlainBlock {
         x[begin + i + dim / 2] = b * std::cos(angle) + a * std::sin(angle);
       }
     }
+  }
+
+  Vector mlp(const Vector& x) const {
+    Vector inner = linear(LinearRole::up, x);
+    if (config.activation == model::Activation::relu) {
+      for (double& value : inner) value = std::max(value, 0.0);
+    } else {
+      const Vector gate = linear(LinearRole::gate, x);
+      for (std::size_t i = 0; i < inner.size(); ++i) inner[i] *= gate[i] / (1 + std::exp(-gate[i]));
+    }
+    return linear(LinearRole::down, inner);
   }
 
   /// One query token's mixture of the values it may see.
@@ -95,22 +144,18 @@ void run_sequence(const PlainBlock& b, MatrixView<float> hidden) {
   std::vector<Vector> q, k, v;
   for (std::size_t t = 0; t < hidden.rows; ++t) {
     const Vector x(hidden.row(t), hidden.row(t) + hidden.cols);
-    const Vector normed = b.norm(model::input_norm_name(b.block), x);
+    const Vector normed = b.norm(model::attention_norm(b.config, b.block), x);
     q.push_back(b.linear(LinearRole::q, normed));
     k.push_back(b.linear(LinearRole::k, normed));
     v.push_back(b.linear(LinearRole::v, normed));
-    b.prepare_heads(q[t], model::q_norm_name(b.block), t);
-    b.prepare_heads(k[t], model::k_norm_name(b.block), t);
+    b.prepare_heads(q[t], model::q_norm_name(b.config, b.block), t);
+    b.prepare_heads(k[t], model::k_norm_name(b.config, b.block), t);
   }
   for (std::size_t t = 0; t < hidden.rows; ++t) {
     Vector x(hidden.row(t), hidden.row(t) + hidden.cols);
     const Vector mixed = b.linear(LinearRole::o, b.attention(q[t], k, v, t));
     for (std::size_t i = 0; i < x.size(); ++i) x[i] += mixed[i];
-    const Vector normed = b.norm(model::post_attention_norm_name(b.block), x);
-    Vector gated = b.linear(LinearRole::gate, normed);
-    const Vector up = b.linear(LinearRole::up, normed);
-    for (std::size_t i = 0; i < gated.size(); ++i) gated[i] *= up[i] / (1 + std::exp(-gated[i]));
-    const Vector down = b.linear(LinearRole::down, gated);
+    const Vector down = b.mlp(b.norm(model::mlp_norm(b.config, b.block), x));
     for (std::size_t i = 0; i < x.size(); ++i) hidden(t, i) = static_cast<float>(x[i] + down[i]);
   }
 }

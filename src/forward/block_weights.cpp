@@ -1,11 +1,39 @@
+#include <fmt/core.h>
+
+#include "core/error.hpp"
 #include "forward/block.hpp"
 
 namespace tessera::forward {
+namespace {
+
+/// An input is rounded once for all layers that read it; @p layers: those of the block.
+void read_input_quantization(const model::TensorSource& source,
+                             const std::vector<model::LinearLayer>& layers, BlockWeights& weights) {
+  std::array<const model::LinearLayer*, model::kNumInputRoles> first_reader{};
+  for (const model::LinearLayer& layer : layers) {
+    const auto input = static_cast<std::size_t>(layer.input());
+    const auto found = source.input_quantization(layer.name);
+    const model::LinearLayer*& first = first_reader[input];
+    if (first == nullptr) {
+      first = &layer;
+      weights.input_quantization[input] = found;
+    }
+    if (found == weights.input_quantization[input]) continue;
+    throw InputError(fmt::format(
+        "{}: {} and {} read the same input, but quantize it in different ways (this program rounds "
+        "it once for both). Quantize them alike.",
+        source.origin(), first->name, layer.name));
+  }
+}
+
+}  // namespace
 
 BlockWeights load_block(const model::ModelConfig& config, const model::TensorSource& source,
                         std::size_t block) {
   BlockWeights weights;
-  for (const model::LinearLayer& layer : model::linear_layers(config, block)) {
+  const std::vector<model::LinearLayer> layers = model::linear_layers(config, block);
+  read_input_quantization(source, layers, weights);
+  for (const model::LinearLayer& layer : layers) {
     const auto role = static_cast<std::size_t>(layer.role);
     weights.linear[role] = linalg::PackedWeight(
         source.read_matrix(layer.name + ".weight", layer.out_features, layer.in_features));
@@ -13,12 +41,12 @@ BlockWeights load_block(const model::ModelConfig& config, const model::TensorSou
       weights.bias[role] = source.read_vector(layer.name + ".bias", layer.out_features);
     }
   }
-  weights.input_norm = source.read_vector(model::input_norm_name(block), config.hidden_size);
-  weights.post_attention_norm =
-      source.read_vector(model::post_attention_norm_name(block), config.hidden_size);
+  weights.attention_norm =
+      load_norm(source, model::attention_norm(config, block), config.hidden_size);
+  weights.mlp_norm = load_norm(source, model::mlp_norm(config, block), config.hidden_size);
   if (config.qk_norm) {
-    weights.q_norm = source.read_vector(model::q_norm_name(block), config.head_dim);
-    weights.k_norm = source.read_vector(model::k_norm_name(block), config.head_dim);
+    weights.q_norm = source.read_vector(model::q_norm_name(config, block), config.head_dim);
+    weights.k_norm = source.read_vector(model::k_norm_name(config, block), config.head_dim);
   }
   return weights;
 }

@@ -6,7 +6,6 @@
 
 #include <fmt/core.h>
 
-#include "forward/rms_norm.hpp"
 #include "linalg/gemm.hpp"
 #include "linalg/vector_math.hpp"
 #include "model/architecture.hpp"
@@ -38,8 +37,14 @@ struct RunningSum {
 EmbeddingAndHead::EmbeddingAndHead(const model::ModelConfig& config,
                                    const model::TensorSource& source)
     : config_(config),
-      embedding_(source.read_matrix(model::kEmbeddingName, config.vocab_size, config.hidden_size)),
-      final_norm_(source.read_vector(model::kFinalNormName, config.hidden_size)) {
+      embedding_(
+          source.read_matrix(model::embedding_name(config), config.vocab_size, config.hidden_size)),
+      final_norm_(load_norm(source, model::final_norm(config), config.hidden_size)) {
+  if (config.positions == model::Positions::learned) {
+    positions_ =
+        source.read_matrix(model::positions_name(config),
+                           config.max_positions + model::kPositionOffset, config.hidden_size);
+  }
   if (!config.tied_embeddings) {
     head_ = source.read_matrix(model::kHeadName, config.vocab_size, config.hidden_size);
   }
@@ -55,25 +60,25 @@ void EmbeddingAndHead::check_tokens(std::span<const std::uint32_t> tokens) const
   }
 }
 
-void EmbeddingAndHead::embed(std::span<const std::uint32_t> tokens,
+void EmbeddingAndHead::embed(std::span<const std::uint32_t> tokens, std::size_t length,
                              MatrixView<float> hidden) const {
   require(hidden.rows == tokens.size() && hidden.cols == config_.hidden_size,
           "EmbeddingAndHead::embed: hidden states do not have the tokens' shape");
+  require(tokens.empty() || (length > 0 && tokens.size() % length == 0),
+          "EmbeddingAndHead::embed: there are whole sequences");
   check_tokens(tokens);
+  model::require_positions(config_, length, "the length of a sequence");
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     std::ranges::copy(embedding_.view().row_span(tokens[i]), hidden.row(i));
-  }
-}
-
-void EmbeddingAndHead::normalize(MatrixView<const float> hidden, MatrixView<float> out) const {
-  for (std::size_t i = 0; i < hidden.rows; ++i) {
-    rms_norm(hidden.row_span(i), final_norm_, config_.norm_epsilon, out.row_span(i));
+    if (positions_.empty()) continue;
+    linalg::add(positions_.view().row_span(i % length + model::kPositionOffset),
+                hidden.row_span(i));
   }
 }
 
 void EmbeddingAndHead::logits(MatrixView<const float> hidden, MatrixView<float> out) const {
   Matrix<float> normed(hidden.rows, hidden.cols);
-  normalize(hidden, normed);
+  normalize_rows(config_, final_norm_, hidden, normed);
   linalg::gemm(1, normed, linalg::Transposed::no, head(), linalg::Transposed::yes, 0, out);
 }
 
@@ -97,7 +102,7 @@ void EmbeddingAndHead::score_tile(MatrixView<const float> hidden,
                                   std::span<const std::uint32_t> targets,
                                   std::span<double> losses) const {
   Matrix<float> normed(hidden.rows, hidden.cols), panel(hidden.rows, kVocabularyPanel);
-  normalize(hidden, normed);
+  normalize_rows(config_, final_norm_, hidden, normed);
   std::vector<RunningSum> sums(hidden.rows);
   for (std::size_t p = 0; p < num_tiles(config_.vocab_size, kVocabularyPanel); ++p) {
     const Tile words = tile_at(p, kVocabularyPanel, config_.vocab_size);

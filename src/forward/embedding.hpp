@@ -5,20 +5,26 @@
 
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
+#include "forward/norm.hpp"
 #include "model/model_config.hpp"
 #include "model/tensor_source.hpp"
 
 namespace tessera::forward {
 
-/// Token embeddings, the final norm and the output head: what stands before and after the blocks.
+/// Token embeddings, learned positions, the final norm and the output head: what stands before and
+/// after the blocks.
 class EmbeddingAndHead {
  public:
   /// Reads them from @p source; the head is the embedding where they are tied. Throws InputError
   /// for a missing, misshaped or non-finite tensor.
   EmbeddingAndHead(const model::ModelConfig& config, const model::TensorSource& source);
 
-  /// hidden (tokens.size(), hidden_size). Throws InputError for a token outside the vocabulary.
-  void embed(std::span<const std::uint32_t> tokens, MatrixView<float> hidden) const;
+  /// Sequences of @p length tokens, one after another, as hidden (tokens.size(), hidden_size).
+  /// Throws InputError for a token outside the vocabulary and for sequences longer than the model's
+  /// learned positions.
+  /// @pre tokens.size() is a multiple of length
+  void embed(std::span<const std::uint32_t> tokens, std::size_t length,
+             MatrixView<float> hidden) const;
 
   /// logits (hidden.rows, vocab_size) of @p hidden as it leaves the last block: the final norm is
   /// applied here. Sequential: callers tile.
@@ -34,15 +40,15 @@ class EmbeddingAndHead {
 
  private:
   const Matrix<float>& head() const { return config_.tied_embeddings ? embedding_ : head_; }
-  void normalize(MatrixView<const float> hidden, MatrixView<float> out) const;
   void check_tokens(std::span<const std::uint32_t> tokens) const;
   void score_tile(MatrixView<const float> hidden, std::span<const std::uint32_t> targets,
                   std::span<double> losses) const;
 
   model::ModelConfig config_;
   Matrix<float> embedding_;  // (vocab_size, hidden_size)
+  Matrix<float> positions_;  // (max_positions + kPositionOffset, hidden_size); empty when rotary
   Matrix<float> head_;       // empty when tied
-  std::vector<float> final_norm_;
+  NormWeights final_norm_;
 };
 
 }  // namespace tessera::forward

@@ -54,6 +54,12 @@ double sum_of(const Lanes& lanes) {
 
 }  // namespace
 
+double sum(std::span<const float> x) {
+  Lanes sums = Lanes::Zero();
+  for_lanes(x.size(), 0, [&](auto&& read, auto&&) { sums += read(x); });
+  return sum_of(sums);
+}
+
 double sum_of_squares(std::span<const float> x) {
   Lanes sums = Lanes::Zero();
   for_lanes(x.size(), 0, [&](auto&& read, auto&&) { sums += read(x).square(); });
@@ -64,6 +70,12 @@ float largest(std::span<const float> x) {
   const float lowest = -std::numeric_limits<float>::infinity();
   Lanes best = Lanes::Constant(lowest);
   for_lanes(x.size(), lowest, [&](auto&& read, auto&&) { best = best.max(read(x)); });
+  return *std::max_element(best.data(), best.data() + kLanes);
+}
+
+float largest_magnitude(std::span<const float> x) {
+  Lanes best = Lanes::Zero();
+  for_lanes(x.size(), 0, [&](auto&& read, auto&&) { best = best.max(read(x).abs()); });
   return *std::max_element(best.data(), best.data() + kLanes);
 }
 
@@ -90,6 +102,10 @@ void silu_times(std::span<const float> gate, std::span<const float> up, std::spa
   });
 }
 
+void relu(std::span<float> x) {
+  for_lanes(x.size(), 0, [&](auto&& read, auto&& write) { write(read(x).max(0.0F), x); });
+}
+
 void scale_by(std::span<const float> x, float factor, std::span<const float> weight,
               std::span<float> out) {
   for_lanes(out.size(), 0,
@@ -98,6 +114,21 @@ void scale_by(std::span<const float> x, float factor, std::span<const float> wei
 
 void scale(std::span<float> x, float factor) {
   for_lanes(x.size(), 0, [&](auto&& read, auto&& write) { write(read(x) * factor, x); });
+}
+
+void subtract(std::span<const float> x, float value, std::span<float> out) {
+  for_lanes(out.size(), 0, [&](auto&& read, auto&& write) { write(read(x) - value, out); });
+}
+
+void round_to_steps(std::span<float> x, float scale, float zero) {
+  if (scale == 0) {
+    std::ranges::fill(x, 0.0F);
+    return;
+  }
+  for_lanes(x.size(), 0, [&](auto&& read, auto&& write) {
+    const Lanes steps = (read(x) / scale).rint() + zero;
+    write((steps.max(-128.0F).min(127.0F) - zero) * scale, x);
+  });
 }
 
 void add(std::span<const float> x, std::span<float> y) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -9,15 +10,41 @@
 
 namespace tessera::model {
 
+/// A linear layer's place in its block. Without a gate, up and down are a plain MLP's first and
+/// second layer.
+enum class LinearRole { q, k, v, o, gate, up, down };
+inline constexpr std::size_t kNumLinearRoles = 7;
+
+/// What a linear layer reads. Layers that read the same input share one set of statistics.
+enum class InputRole { attention_input, attention_output, mlp_input, mlp_hidden };
+inline constexpr std::size_t kNumInputRoles = 4;
+
+std::string_view name_of(InputRole role);  ///< "attention_input", ...
+InputRole input_of(LinearRole role);
+
+/// What a family calls its tensors.
+struct TensorNames {
+  std::string_view blocks;                                ///< block N's begin with blocks + ".N."
+  std::array<std::string_view, kNumLinearRoles> modules;  ///< by LinearRole; empty: there is none
+  std::string_view attention_norm, mlp_norm;              ///< of a block
+  std::string_view embedding, positions, final_norm;      ///< positions: empty where rotary
+};
+
 /// A row of the architecture table: how one model family differs from the others. All of them are
-/// pre-norm blocks of rotary attention with grouped heads and a gated SiLU product, with the same
-/// tensor names. The defaults are those of the family's configuration class in transformers.
+/// pre-norm blocks of causal attention and an MLP. The defaults are those of the family's
+/// configuration class in transformers.
 struct Architecture {
   enum class Bias { never, always, by_key };         ///< by_key: config.json decides, default false
   enum class Window { never, by_value, by_switch };  ///< sliding_window; with use_sliding_window
 
   std::string_view name;        ///< in config.json's architectures
   std::string_view model_type;  ///< the same family's short name
+  const TensorNames& tensors;
+  std::string_view mlp_size_key = "intermediate_size";
+  std::string_view activation_key = "hidden_act";
+  NormKind norm = NormKind::rms;
+  Activation activation = Activation::gated_silu;
+  Positions positions = Positions::rotary;
   Bias qkv_bias = Bias::never;  ///< key attention_bias
   Bias o_bias = Bias::never;    ///< key attention_bias
   Bias mlp_bias = Bias::never;  ///< key mlp_bias
@@ -31,17 +58,8 @@ struct Architecture {
 
 /// The table, in alphabetical order.
 std::span<const Architecture> architectures();
-
-/// A linear layer's place in its block.
-enum class LinearRole { q, k, v, o, gate, up, down };
-inline constexpr std::size_t kNumLinearRoles = 7;
-
-/// What a linear layer reads. Layers that read the same input share one set of statistics.
-enum class InputRole { attention_input, attention_output, mlp_input, mlp_hidden };
-inline constexpr std::size_t kNumInputRoles = 4;
-
-std::string_view name_of(InputRole role);  ///< "attention_input", ...
-InputRole input_of(LinearRole role);
+/// The row of config.architecture.
+const Architecture& architecture_of(const ModelConfig& config);
 
 /// One weight matrix of a transformer block that can be quantized.
 struct LinearLayer {
@@ -56,18 +74,38 @@ struct LinearLayer {
   InputRole input() const { return input_of(role); }
 };
 
-/// All linear layers of a block, in the order q, k, v, o, gate, up, down.
+/// All linear layers of a block, in the order q, k, v, o, gate, up, down; the family may have no
+/// gate.
 std::vector<LinearLayer> linear_layers(const ModelConfig& config, std::size_t block);
+/// @pre the family has a layer of this role
 LinearLayer linear_layer(const ModelConfig& config, std::size_t block, LinearRole role);
+bool has_role(const ModelConfig& config, LinearRole role);
+/// False: attention.
+bool is_in_mlp(LinearRole role);
+/// True where a layer of this role has a bias, or config.json of the family can say that it has
+/// one: attention_bias for all of attention, mlp_bias for all of the MLP.
+bool may_have_bias(const ModelConfig& config, LinearRole role);
 
-/// Tensor names outside the linear layers.
-std::string input_norm_name(std::size_t block);           ///< model.layers.N.input_layernorm.weight
-std::string post_attention_norm_name(std::size_t block);  ///< ... .post_attention_layernorm.weight
-std::string q_norm_name(std::size_t block);  ///< ... .self_attn.q_norm.weight (qk_norm)
-std::string k_norm_name(std::size_t block);
-inline constexpr std::string_view kEmbeddingName = "model.embed_tokens.weight";
-inline constexpr std::string_view kFinalNormName = "model.norm.weight";
+/// A norm's tensors; LayerNorm has a bias, RMSNorm has none.
+struct NormNames {
+  std::string weight;
+  std::string bias;  ///< empty where the norm has none
+};
+NormNames attention_norm(const ModelConfig& config, std::size_t block);  ///< feeds q, k, v
+NormNames mlp_norm(const ModelConfig& config, std::size_t block);        ///< feeds gate and up
+NormNames final_norm(const ModelConfig& config);                         ///< feeds the head
+/// Of each head's q and k (qk_norm).
+std::string q_norm_name(const ModelConfig& config, std::size_t block);
+std::string k_norm_name(const ModelConfig& config, std::size_t block);
+
+/// (vocab_size, hidden_size)
+std::string embedding_name(const ModelConfig& config);
 inline constexpr std::string_view kHeadName = "lm_head.weight";
+/// Learned positions: (max_positions + kPositionOffset, hidden_size). The first rows stand for
+/// padding; position p has row p + kPositionOffset.
+/// @pre config.positions == Positions::learned
+std::string positions_name(const ModelConfig& config);
+inline constexpr std::size_t kPositionOffset = 2;
 
 /// Every tensor name and shape a complete model folder of this config holds (lm_head only when not
 /// tied).

@@ -9,6 +9,7 @@
 #include "model/architecture.hpp"
 #include "model/attention_window.hpp"
 #include "model/config_fields.hpp"
+#include "model/opt_config.hpp"
 #include "model/quoted_name.hpp"
 #include "model/rope_config.hpp"
 
@@ -50,7 +51,7 @@ const Architecture& find_architecture(const ConfigFields& fields) {
 
 void read_sizes(const ConfigFields& fields, const Architecture& row, ModelConfig& config) {
   config.hidden_size = fields.size("hidden_size", kMaxWidth);
-  config.intermediate_size = fields.size("intermediate_size", kMaxWidth);
+  config.intermediate_size = fields.size(row.mlp_size_key, kMaxWidth);
   config.num_blocks = fields.size("num_hidden_layers", kMaxBlocks);
   config.num_heads = fields.size("num_attention_heads", kMaxHeads);
   config.vocab_size = fields.size("vocab_size", kMaxVocabulary);
@@ -79,7 +80,7 @@ void read_sizes(const ConfigFields& fields, const Architecture& row, ModelConfig
                             "there is no head_dim",
                             config.hidden_size, config.num_heads));
   }
-  if (config.head_dim % 2 != 0) {
+  if (row.positions == Positions::rotary && config.head_dim % 2 != 0) {
     fields.fail(
         "head_dim",
         fmt::format("is {} (an even number is expected: positions rotate pairs)", config.head_dim));
@@ -97,10 +98,26 @@ bool read_bias(const ConfigFields& fields, const Architecture& row, Architecture
   return has_bias;
 }
 
-void check_activation(const ConfigFields& fields) {
-  const std::string activation = fields.text_or("hidden_act", "silu");
-  if (activation == "silu" || activation == "swish") return;  // two names of one function
-  fields.fail("hidden_act", fmt::format("is {} (this program knows silu)", quote_name(activation)));
+void check_activation(const ConfigFields& fields, const Architecture& row) {
+  const std::string known = row.activation == Activation::relu ? "relu" : "silu";
+  const std::string activation = fields.text_or(row.activation_key, known);
+  if (activation == known || (known == "silu" && activation == "swish")) return;  // one function
+  fields.fail(row.activation_key,
+              fmt::format("is {} (this program knows {})", quote_name(activation), known));
+}
+
+void read_positions(const ConfigFields& fields, const Architecture& row, ModelConfig& config) {
+  config.positions = row.positions;
+  if (row.positions == Positions::learned) return;
+  const RopeConfig rope = read_rope(fields);
+  config.rope_theta = rope.theta;
+  config.rope_scaling = rope.scaling;
+}
+
+void read_biases(const ConfigFields& fields, const Architecture& row, ModelConfig& config) {
+  config.qkv_bias = read_bias(fields, row, row.qkv_bias, "attention_bias");
+  config.o_bias = row.o_bias != Architecture::Bias::never && config.qkv_bias;
+  config.mlp_bias = read_bias(fields, row, row.mlp_bias, "mlp_bias");
 }
 
 /// Packed models of this program's own format are opened through their config; others are no plain
@@ -128,19 +145,27 @@ ModelConfig parse_model_config(const std::string& json, const std::string& origi
   config.architecture = row.name;
   config.json = json;
   check_quantization(fields);
-  check_activation(fields);
+  check_activation(fields, row);
   read_sizes(fields, row, config);
-  config.norm_epsilon = fields.number_or("rms_norm_eps", 0, 1e-6);
-  const RopeConfig rope = read_rope(fields);
-  config.rope_theta = rope.theta;
-  config.rope_scaling = rope.scaling;
+  if (row.model_type == "opt") refuse_opt_variants(fields, config.hidden_size);
+  config.activation = row.activation;
+  config.norm = row.norm;
+  config.norm_epsilon =
+      row.norm == NormKind::layer ? 1e-5 : fields.number_or("rms_norm_eps", 0, 1e-6);
+  read_positions(fields, row, config);
   config.sliding_window = read_attention_window(fields, row, config.num_blocks);
   config.tied_embeddings = fields.flag_or("tie_word_embeddings", row.tied_embeddings);
-  config.qkv_bias = read_bias(fields, row, row.qkv_bias, "attention_bias");
-  config.o_bias = row.o_bias == Architecture::Bias::by_key && config.qkv_bias;
-  config.mlp_bias = read_bias(fields, row, row.mlp_bias, "mlp_bias");
+  read_biases(fields, row, config);
   config.qk_norm = row.qk_norm;
   return config;
+}
+
+void require_positions(const ModelConfig& config, std::size_t length, const std::string& what) {
+  if (config.positions == Positions::rotary || length <= config.max_positions) return;
+  throw InputError(fmt::format(
+      "{} is {} tokens ({} has learned positions for {} and knows no others). Choose at "
+      "most {}.",
+      what, length, config.architecture, config.max_positions, config.max_positions));
 }
 
 ModelConfig read_model_config(const std::filesystem::path& folder) {

@@ -6,6 +6,13 @@
 
 namespace tessera::model {
 
+/// RMSNorm has a weight; LayerNorm subtracts the mean first and has a bias too.
+enum class NormKind { rms, layer };
+/// Between an MLP's layers: down(silu(gate(x)) * up(x)), or down(relu(up(x))).
+enum class Activation { gated_silu, relu };
+/// Rotations of q and k, or a table that is added to the embeddings.
+enum class Positions { rotary, learned };
+
 /// How rotary positions are stretched (config.json: rope_scaling).
 struct RopeScaling {
   enum class Kind { none, linear, llama3 } kind = Kind::none;
@@ -25,7 +32,10 @@ struct ModelConfig {
   std::size_t num_kv_heads = 0;
   std::size_t head_dim = 0;
   std::size_t vocab_size = 0;
-  std::size_t max_positions = 0;
+  std::size_t max_positions = 0;  ///< learned: no sequence is longer
+  NormKind norm = NormKind::rms;
+  Activation activation = Activation::gated_silu;
+  Positions positions = Positions::rotary;
   double norm_epsilon = 1e-5;
   double rope_theta = 10000;
   RopeScaling rope_scaling;
@@ -42,13 +52,17 @@ struct ModelConfig {
 };
 
 /// Reads and checks <folder>/config.json. Throws InputError with file, key, value and what is
-/// possible: unknown architecture, missing or impossible sizes, a window that only some blocks
-/// have, a model that is already quantized (unless quant_method is "vptq", whose weights format/
-/// opens). Keys the config leaves out get the default of the family's class in transformers.
-/// torch_dtype is ignored: files say what they hold.
+/// possible: unknown architecture, missing or impossible sizes, a variant of the family that is not
+/// computed here, a window that only some blocks have, a model that is already quantized (unless
+/// quant_method is "vptq", whose weights format/ opens). Keys the config leaves out get the default
+/// of the family's class in transformers. torch_dtype is ignored: files say what they hold.
 ModelConfig read_model_config(const std::filesystem::path& folder);
 
 /// The same from text; @p origin names it in messages.
 ModelConfig parse_model_config(const std::string& json, const std::string& origin);
+
+/// Throws InputError when positions are learned and a sequence of @p length tokens has more of them
+/// than the model. @p what names the length: "calibration.max_seq_length".
+void require_positions(const ModelConfig& config, std::size_t length, const std::string& what);
 
 }  // namespace tessera::model

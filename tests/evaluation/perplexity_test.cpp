@@ -87,7 +87,7 @@ double mean_nll_of(const model::TensorSource& weights, std::span<const std::uint
   std::size_t count = 0;
   for (std::size_t begin = 0; begin + length <= tokens.size(); begin += length) {
     Matrix<float> hidden(length, config.hidden_size);
-    ends.embed(tokens.subspan(begin, length), hidden);
+    ends.embed(tokens.subspan(begin, length), length, hidden);
     for (std::size_t b = 0; b < config.num_blocks; ++b) {
       forward.run(threads, forward::load_block(config, weights, b), {1, length}, hidden, nullptr);
     }

@@ -144,7 +144,7 @@ TEST_F(PackedModelTest, Trap17TiedHeadIsWrittenOnceUnlessAskedFor) {
   const auto both = packed_model_tensors(packed(original, true));
   ASSERT_EQ(both.back().name, head);
   const auto embeddings =
-      std::ranges::find(both, std::string(model::kEmbeddingName), &model::TensorToWrite::name);
+      std::ranges::find(both, model::embedding_name(config_), &model::TensorToWrite::name);
   ASSERT_NE(embeddings, both.end());
   std::vector<std::byte> one(33 * 40 * 2), two(33 * 40 * 2);
   embeddings->fill(one);

@@ -1,11 +1,14 @@
 #include "forward/block.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "linalg/quantize_rows.hpp"
+#include "linalg/vector_math.hpp"
 #include "tests/support/in_memory_source.hpp"
 #include "tests/support/random_matrix.hpp"
 
@@ -42,6 +45,19 @@ const Variant kVariants[] = {
        c.head_dim = 16;
        c.rope_scaling = {model::RopeScaling::Kind::llama3, 8, 1, 4, 64};
      }},
+    {"opt", [](model::ModelConfig& c) { c = test::tiny_opt_config(); }},
+    {"opt, one head of 80",
+     [](model::ModelConfig& c) {
+       c = test::tiny_opt_config();
+       c.num_heads = c.num_kv_heads = 1;
+       c.hidden_size = c.head_dim = 80;
+     }},
+    {"opt, heads of 5",
+     [](model::ModelConfig& c) {
+       c = test::tiny_opt_config();
+       c.num_heads = c.num_kv_heads = 4;
+       c.head_dim = 5;
+     }},
 };
 
 double relative_error(const Matrix<float>& x, const Matrix<float>& expected) {
@@ -63,7 +79,8 @@ TEST(Block, AgreesWithTheReferenceInEveryVariantAndLength) {
     const auto source = random_weights(config, 3);
     const BlockWeights weights = load_block(config, source, 1);
     const BlockForward forward(config, 300);
-    for (const BatchShape shape : {BatchShape{1, 1}, {3, 2}, {2, 129}, {1, 257}, {1, 300}}) {
+    for (const BatchShape shape :
+         {BatchShape{1, 1}, {3, 2}, {2, 129}, {1, 255}, {1, 257}, {1, 300}}) {
       Matrix<float> hidden = random_matrix(shape.num_tokens(), config.hidden_size, shape.length);
       Matrix<float> expected = hidden.copy();
       forward.run(threads, weights, shape, hidden, nullptr);
@@ -155,7 +172,89 @@ TEST(Block, TheListenerHearsEachInputOnce) {
     for (std::size_t j = 0; j < before.cols(); ++j) squares += std::pow(double{before(i, j)}, 2);
     const double size = std::sqrt(squares / 20 + config.norm_epsilon);
     EXPECT_NEAR(recorder.inputs[0](i, 7),
-                double{before(i, 7)} / size * double{weights.input_norm[7]}, 1e-5);
+                double{before(i, 7)} / size * double{weights.attention_norm.weight[7]}, 1e-5);
+  }
+}
+
+/// Every layer's input quantized: dynamically, but for what the MLP reads.
+test::InMemorySource quantized_inputs(const model::ModelConfig& config) {
+  test::InMemorySource source = random_weights(config, 3);
+  for (const model::LinearLayer& layer : model::linear_layers(config, 0)) {
+    source.input_quantizations[layer.name] = layer.input() == model::InputRole::mlp_input
+                                                 ? InputQuantization{false, 0.03F, -9, 0}
+                                                 : InputQuantization{};
+  }
+  return source;
+}
+
+TEST(Block, InputsAreRoundedAsThePackedModelSays) {
+  Threads threads(2);
+  for (const model::ModelConfig& config : {tiny_config(), test::tiny_opt_config()}) {
+    const auto source = quantized_inputs(config);
+    const BlockWeights weights = load_block(config, source, 0);
+    const BatchShape shape{2, 257};
+    const Matrix<float> before = random_matrix(shape.num_tokens(), config.hidden_size, 1);
+    Matrix<float> hidden = before.copy(), expected = before.copy(), plain = before.copy();
+    Recorder recorder;
+    const BlockForward forward(config, 257);
+    forward.run(threads, weights, shape, hidden, &recorder);
+    block_reference(config, source, 0, shape, expected);
+    block_reference(config, random_weights(config, 3), 0, shape, plain);
+    // An input within an fp32 rounding of half a step may round the other way: a step of one
+    // channel of one token.
+    EXPECT_LT(relative_error(hidden, expected), 1e-3);
+    EXPECT_GT(relative_error(hidden, plain), 3e-3);
+
+    // The block from its inputs: the listener heard them before they were rounded.
+    Matrix<float> sum = before.copy();
+    for (const auto role : {model::LinearRole::o, model::LinearRole::down}) {
+      const auto heard = static_cast<std::size_t>(model::input_of(role));
+      linalg::quantize_rows_reference(recorder.inputs[heard], InputQuantization{});
+      weights.weight(role).multiply(recorder.inputs[heard], sum, linalg::Accumulate::yes);
+      if (weights.bias_of(role).empty()) continue;
+      for (std::size_t i = 0; i < sum.rows(); ++i) {
+        linalg::add(weights.bias_of(role), sum.view().row_span(i));
+      }
+    }
+    EXPECT_LT(relative_error(hidden, sum), 1e-6);
+    Matrix<float> rounded = recorder.inputs[2].copy();
+    linalg::quantize_rows_reference(rounded, {false, 0.03F, -9, 0});
+    EXPECT_GT(relative_error(rounded, recorder.inputs[2]), 1e-3);
+  }
+}
+
+TEST(Block, LayersThatReadOneInputQuantizeItAlike) {
+  const model::ModelConfig config = tiny_config();
+  auto source = quantized_inputs(config);
+  source.input_quantizations["model.layers.0.mlp.up_proj"].zero_point = 3;
+  EXPECT_THAT([&] { load_block(config, source, 0); },
+              ::testing::ThrowsMessage<InputError>(::testing::HasSubstr(
+                  "memory: model.layers.0.mlp.gate_proj and model.layers.0.mlp.up_proj read the "
+                  "same input, but quantize it in different ways")));
+  source = quantized_inputs(config);
+  source.input_quantizations.erase("model.layers.0.self_attn.v_proj");
+  EXPECT_THAT([&] { load_block(config, source, 0); },
+              ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("self_attn.v_proj read")));
+}
+
+TEST(Block, AnMlpWithoutAGateReadsWhatReluLeaves) {
+  Threads threads(2);
+  const model::ModelConfig config = test::tiny_opt_config();
+  const auto source = random_weights(config, 3);
+  const BlockWeights weights = load_block(config, source, 1);
+  EXPECT_EQ(weights.weight(model::LinearRole::gate).out_features(), 0u);
+  Matrix<float> hidden = random_matrix(10, config.hidden_size, 1);
+  Recorder recorder;
+  BlockForward(config, 5).run(threads, weights, {2, 5}, hidden, &recorder);
+  ASSERT_EQ(recorder.inputs.size(), 4u);
+  EXPECT_EQ(*std::ranges::min_element(recorder.inputs[3].span()), 0);
+  Matrix<float> first(10, config.intermediate_size);
+  weights.weight(model::LinearRole::up).multiply(recorder.inputs[2], first);
+  const auto& bias = weights.bias_of(model::LinearRole::up);
+  for (std::size_t i = 0; i < 10; ++i) {
+    for (std::size_t j = 0; j < first.cols(); ++j) {
+      ASSERT_EQ(recorder.inputs[3](i, j), std::max(0.0F, first(i, j) + bias[j]));
+    }
   }
 }
 

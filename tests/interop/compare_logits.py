@@ -18,8 +18,8 @@ try:
     import numpy as np
     import torch
     import transformers
-    from transformers import (AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config,
-                              Qwen3Config)
+    from transformers import (AutoModelForCausalLM, LlamaConfig, MistralConfig, OPTConfig,
+                              Qwen2Config, Qwen3Config)
 except ImportError as error:
     print(f"skipped: {error} (set TESSERA_INTEROP_PYTHON to an interpreter with torch and transformers)")
     sys.exit(77)
@@ -27,6 +27,8 @@ except ImportError as error:
 TINY = dict(hidden_size=48, intermediate_size=100, num_hidden_layers=3, num_attention_heads=6,
             num_key_value_heads=2, vocab_size=211, max_position_embeddings=1024,
             tie_word_embeddings=False, initializer_range=0.2)
+OPT = dict(hidden_size=48, ffn_dim=100, num_hidden_layers=3, num_attention_heads=6, vocab_size=211,
+           max_position_embeddings=1024, word_embed_proj_dim=48, init_std=0.2)
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=128)
 
@@ -40,6 +42,11 @@ MODELS = {
     "llama, heads of 80, no sharing": LlamaConfig(**{**TINY, "num_key_value_heads": 6}, head_dim=80),
     "mistral, window of 50": MistralConfig(**TINY, sliding_window=50),
     "mistral, no window": MistralConfig(**TINY, sliding_window=None),
+    "opt": OPTConfig(**OPT),
+    "opt, heads of 10, own head": OPTConfig(**{**OPT, "hidden_size": 60, "word_embed_proj_dim": 60},
+                                            tie_word_embeddings=False),
+    "opt, heads of 80": OPTConfig(**{**OPT, "hidden_size": 160, "word_embed_proj_dim": 160,
+                                     "num_attention_heads": 2}),
     "qwen2": Qwen2Config(**TINY),
     "qwen2, window of 50": Qwen2Config(**TINY, use_sliding_window=True, sliding_window=50,
                                        max_window_layers=0),

@@ -33,7 +33,7 @@ void print_logits(const char* folder, std::size_t length) {
   const forward::BlockForward forward(config, length);
   const forward::BatchShape shape{tokens.size() / length, length};
   Matrix<float> hidden(tokens.size(), config.hidden_size);
-  ends.embed(tokens, hidden);
+  ends.embed(tokens, length, hidden);
   for (std::size_t block = 0; block < config.num_blocks; ++block) {
     forward.run(threads, forward::load_block(config, source, block), shape, hidden, nullptr);
   }

@@ -56,6 +56,18 @@ TEST(MemoryPlan, LeavesHiddenStatesInFilesWhenTheyDoNotFit) {
   EXPECT_LT(tight.calibrate_bytes, kept - hidden / 2);
 }
 
+TEST(MemoryPlan, LearnedPositionsCountAmongTheEmbeddings) {
+  model::ModelConfig learned = config();
+  learned.positions = model::Positions::learned;
+  learned.max_positions = 2048;
+  const auto j = job(0);
+  const auto plan_of = [&](const model::ModelConfig& c) {
+    return plan_memory(j, c, plan_units(c, j.quantize), 1, 1);
+  };
+  EXPECT_EQ(plan_of(learned).assemble_bytes - plan_of(config()).assemble_bytes,
+            2ull * 2048 * 576 * 4);
+}
+
 TEST(MemoryPlan, ARankHoldsItsOwnShardsOnly) {
   EXPECT_LT(plan(0, 8).calibrate_bytes, plan(0, 1).calibrate_bytes - 500'000'000);
 }

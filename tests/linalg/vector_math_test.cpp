@@ -35,6 +35,25 @@ TEST(VectorMath, SumOfSquaresAndLargest) {
   }
 }
 
+TEST(VectorMath, SumSubtractAndRelu) {
+  EXPECT_EQ(sum({}), 0);
+  for (const std::size_t n : kSizes) {
+    const auto x = values(n, n + 4, 3);
+    double expected = 0, size = 0;
+    for (const float value : x) {
+      expected += static_cast<double>(value);
+      size += std::abs(static_cast<double>(value));
+    }
+    EXPECT_NEAR(sum(x), expected, 1e-6 * size) << n;
+    std::vector<float> out(n);
+    subtract(x, 0.7F, out);
+    for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(out[i], x[i] - 0.7F);
+    auto positive = x;
+    relu(positive);
+    for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(positive[i], std::max(x[i], 0.0F));
+  }
+}
+
 TEST(VectorMath, ExpAndSum) {
   for (const std::size_t n : kSizes) {
     auto x = values(n, n + 1, 10);
@@ -124,6 +143,7 @@ TEST(VectorMath, BitsDoNotDependOnTheAddress) {
     std::vector<float> moved(n + 16);
     std::memcpy(moved.data() + shift, x.data(), n * sizeof(float));
     const std::span<float> part(moved.data() + shift, n);
+    EXPECT_EQ(sum(part), sum(x)) << shift;
     EXPECT_EQ(sum_of_squares(part), sum_of_squares(x)) << shift;
     EXPECT_EQ(exp_and_sum(part, 3), expected_sum) << shift;
     EXPECT_EQ(std::memcmp(part.data(), expected.data(), n * sizeof(float)), 0) << shift;

@@ -14,6 +14,7 @@ namespace {
 /// Odd sizes, heads wider than hidden_size / num_heads.
 ModelConfig tiny() {
   ModelConfig config;
+  config.architecture = "LlamaForCausalLM";
   config.hidden_size = 5;
   config.intermediate_size = 7;
   config.num_blocks = 2;
@@ -67,6 +68,54 @@ TEST(Architecture, LinearLayersOfABlock) {
   EXPECT_THROW(linear_layer(config, 2, LinearRole::q), Bug);
 }
 
+ModelConfig tiny_opt() {
+  ModelConfig config = tiny();
+  config.architecture = "OPTForCausalLM";
+  config.norm = NormKind::layer;
+  config.activation = Activation::relu;
+  config.positions = Positions::learned;
+  config.max_positions = 9;
+  config.qkv_bias = config.o_bias = config.mlp_bias = config.tied_embeddings = true;
+  return config;
+}
+
+TEST(Architecture, OptHasNoGateAndNamesOfItsOwn) {
+  const ModelConfig config = tiny_opt();
+  std::vector<std::string> names;
+  for (const LinearLayer& layer : linear_layers(config, 1)) {
+    names.push_back(layer.name);
+    EXPECT_TRUE(layer.has_bias);
+  }
+  EXPECT_THAT(names,
+              testing::ElementsAre("model.decoder.layers.1.self_attn.q_proj",
+                                   "model.decoder.layers.1.self_attn.k_proj",
+                                   "model.decoder.layers.1.self_attn.v_proj",
+                                   "model.decoder.layers.1.self_attn.out_proj",
+                                   "model.decoder.layers.1.fc1", "model.decoder.layers.1.fc2"));
+  const LinearLayer down = linear_layer(config, 0, LinearRole::down);
+  EXPECT_EQ(down.module, "fc2");
+  EXPECT_EQ(down.in_features, 7u);
+  EXPECT_FALSE(has_role(config, LinearRole::gate));
+  EXPECT_THROW(linear_layer(config, 0, LinearRole::gate), Bug);
+}
+
+TEST(Architecture, NormsHaveABiasWhereTheySubtractTheMean) {
+  EXPECT_EQ(attention_norm(tiny(), 1).weight, "model.layers.1.input_layernorm.weight");
+  EXPECT_EQ(mlp_norm(tiny(), 0).weight, "model.layers.0.post_attention_layernorm.weight");
+  EXPECT_EQ(final_norm(tiny()).weight, "model.norm.weight");
+  EXPECT_EQ(attention_norm(tiny(), 0).bias + mlp_norm(tiny(), 0).bias + final_norm(tiny()).bias,
+            "");
+  EXPECT_EQ(attention_norm(tiny_opt(), 1).weight,
+            "model.decoder.layers.1.self_attn_layer_norm.weight");
+  EXPECT_EQ(mlp_norm(tiny_opt(), 0).bias, "model.decoder.layers.0.final_layer_norm.bias");
+  EXPECT_EQ(final_norm(tiny_opt()).bias, "model.decoder.final_layer_norm.bias");
+}
+
+TEST(Architecture, AConfigOutsideTheTableIsOurMistake) {
+  EXPECT_THROW(architecture_of(ModelConfig{}), Bug);
+  EXPECT_THROW(positions_name(tiny()), Bug);
+}
+
 TEST(Architecture, InputsHaveNamesOfTheirOwn) {
   std::set<std::string_view> names;
   for (std::size_t i = 0; i < kNumInputRoles; ++i) names.insert(name_of(static_cast<InputRole>(i)));
@@ -94,6 +143,16 @@ TEST(ExpectedTensors, AreThoseOfTheFlags) {
   std::set<std::string> names;
   for (const NamedShape& tensor : expected_tensors(config)) names.insert(tensor.name);
   EXPECT_EQ(names.size(), expected_tensors(config).size());
+}
+
+TEST(ExpectedTensors, OfOptHavePositionsAndBiasesEverywhere) {
+  const ModelConfig config = tiny_opt();
+  EXPECT_EQ(expected_tensors(config).size(), 2 * (2 * 6 + 2 * 2) + 2 + 2u);
+  EXPECT_EQ(shape_of(config, "model.decoder.embed_tokens.weight"), (Shape{11, 5}));
+  EXPECT_EQ(shape_of(config, "model.decoder.embed_positions.weight"), (Shape{11, 5}));
+  EXPECT_EQ(shape_of(config, "model.decoder.layers.1.fc1.bias"), Shape{7});
+  EXPECT_EQ(shape_of(config, "model.decoder.layers.0.self_attn_layer_norm.bias"), Shape{5});
+  EXPECT_EQ(shape_of(config, "model.decoder.final_layer_norm.bias"), Shape{5});
 }
 
 }  // namespace

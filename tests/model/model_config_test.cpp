@@ -83,11 +83,62 @@ TEST(ModelConfig, FlagsOfTheFamilies) {
   EXPECT_THAT(refusal({{"attention_bias", "yes"}}), HasSubstr("is \"yes\" (true or false"));
 }
 
+json opt(json changes) {
+  json keys{{"ffn_dim", 96}};
+  if (!changes.is_null()) keys.update(changes);
+  return keys;
+}
+
+TEST(ModelConfig, OptHasKeysOfItsOwn) {
+  const ModelConfig config = parse(opt({{"word_embed_proj_dim", 64},
+                                        {"activation_function", "relu"},
+                                        {"do_layer_norm_before", true},
+                                        {"enable_bias", true}}),
+                                   "OPTForCausalLM");
+  EXPECT_EQ(config.intermediate_size, 96u);
+  EXPECT_EQ(config.num_kv_heads, 8u);
+  EXPECT_EQ(config.max_positions, 2048u);
+  EXPECT_EQ(config.norm_epsilon, 1e-5);
+  EXPECT_TRUE(config.norm == NormKind::layer && config.activation == Activation::relu &&
+              config.positions == Positions::learned);
+  EXPECT_TRUE(config.tied_embeddings && config.qkv_bias && config.o_bias && config.mlp_bias);
+  EXPECT_EQ(parse(opt({{"num_attention_heads", 64}}), "OPTForCausalLM").head_dim, 1u);
+  EXPECT_THAT(refusal({}, "OPTForCausalLM"), HasSubstr("ffn_dim is missing"));
+  EXPECT_THAT(refusal(opt({{"activation_function", "gelu"}}), "OPTForCausalLM"),
+              HasSubstr("activation_function is 'gelu' (this program knows relu)"));
+}
+
+TEST(ModelConfig, OptsOtherNetworksAreRefused) {
+  const auto refused = [](json changes) {
+    return refusal(opt(std::move(changes)), "OPTForCausalLM");
+  };
+  EXPECT_THAT(refused({{"do_layer_norm_before", false}}),
+              HasSubstr("do_layer_norm_before is false (as in opt-350m"));
+  EXPECT_THAT(refused({{"word_embed_proj_dim", 32}}),
+              HasSubstr("word_embed_proj_dim is 32, but hidden_size is 64 (as in opt-350m"));
+  EXPECT_THAT(refused({{"enable_bias", false}}),
+              AllOf(HasSubstr("enable_bias is false"), HasSubstr("a bias in every linear layer")));
+  EXPECT_THAT(refused({{"layer_norm_elementwise_affine", false}}),
+              HasSubstr("layer_norm_elementwise_affine is false"));
+  EXPECT_THAT(refused({{"_remove_final_layer_norm", true}}),
+              AllOf(HasSubstr("_remove_final_layer_norm is true"), HasSubstr("before its head")));
+}
+
+TEST(ModelConfig, LearnedPositionsBoundTheLength) {
+  const ModelConfig config = parse(opt({{"max_position_embeddings", 40}}), "OPTForCausalLM");
+  EXPECT_NO_THROW(require_positions(config, 40, "x"));
+  EXPECT_EQ(input_error_of([&] { require_positions(config, 41, "evaluation.context_length"); }),
+            "evaluation.context_length is 41 tokens (OPTForCausalLM has learned positions for 40 "
+            "and knows no others). Choose at most 40.");
+  EXPECT_NO_THROW(require_positions(parse({}), 1'000'000, "x"));
+}
+
 TEST(ModelConfig, UnknownArchitecturesAreRefusedWithTheKnownOnes) {
   EXPECT_THAT(
       refusal({}, "GPT2LMHeadModel"),
       AllOf(HasSubstr("names 'GPT2LMHeadModel'"),
-            HasSubstr("LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM")));
+            HasSubstr("LlamaForCausalLM, MistralForCausalLM, OPTForCausalLM, Qwen2ForCausalLM, "
+                      "Qwen3ForCausalLM")));
   for (const json& value : {json::array(), json("LlamaForCausalLM"), json{1}, json{"A", "B"}}) {
     EXPECT_THAT(refusal({{"architectures", value}}), HasSubstr("not a list of one name"));
   }

@@ -119,7 +119,7 @@ TEST_P(RealModel, IsCompleteAndReadable) {
     for (const float value : weight.span()) sum += std::abs(value);
   }
   EXPECT_GT(sum, 0);
-  const auto norm = folder.read_vector(kFinalNormName, config.hidden_size);
+  const auto norm = folder.read_vector(final_norm(config).weight, config.hidden_size);
   EXPECT_EQ(norm.size(), config.hidden_size);
 }
 

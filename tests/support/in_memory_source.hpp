@@ -20,6 +20,7 @@ class InMemorySource final : public model::TensorSource {
     std::vector<float> values;
   };
   std::map<std::string, Tensor, std::less<>> tensors;
+  std::map<std::string, InputQuantization, std::less<>> input_quantizations;  ///< by layer
 
   bool contains(std::string_view name) const override { return tensors.contains(name); }
   model::TensorInfo info(std::string_view name) const override {
@@ -29,6 +30,11 @@ class InMemorySource final : public model::TensorSource {
     const auto& values = find(name).values;
     require(values.size() == out.size(), "InMemorySource: the size asked for is another");
     std::ranges::copy(values, out.begin());
+  }
+  std::optional<InputQuantization> input_quantization(std::string_view layer) const override {
+    const auto found = input_quantizations.find(layer);
+    if (found == input_quantizations.end()) return std::nullopt;
+    return found->second;
   }
   std::string origin() const override { return "memory"; }
 
@@ -72,6 +78,21 @@ inline model::ModelConfig tiny_config() {
   config.head_dim = 6;
   config.vocab_size = 53;
   config.max_positions = 4096;
+  return config;
+}
+
+/// An OPT of few channels, to be varied: 2 blocks, 2 heads of 10.
+inline model::ModelConfig tiny_opt_config() {
+  model::ModelConfig config = tiny_config();
+  config.architecture = "OPTForCausalLM";
+  config.norm = model::NormKind::layer;
+  config.activation = model::Activation::relu;
+  config.positions = model::Positions::learned;
+  config.num_heads = config.num_kv_heads = 2;
+  config.head_dim = 10;
+  config.max_positions = 300;
+  config.tied_embeddings = true;
+  config.qkv_bias = config.o_bias = config.mlp_bias = true;
   return config;
 }
 

@@ -1,0 +1,146 @@
+// The tensors of a family, from its row of the table.
+#include <fmt/core.h>
+
+#include "core/error.hpp"
+#include "model/architecture.hpp"
+
+namespace tessera::model {
+namespace {
+
+std::string block_prefix(const ModelConfig& config, std::size_t block) {
+  return fmt::format("{}.{}.", architecture_of(config).tensors.blocks, block);
+}
+
+std::string_view module_of(const ModelConfig& config, LinearRole role) {
+  return architecture_of(config).tensors.modules.at(static_cast<std::size_t>(role));
+}
+
+NormNames norm_names(const ModelConfig& config, const std::string& module) {
+  return {module + ".weight", config.norm == NormKind::layer ? module + ".bias" : ""};
+}
+
+struct Extent {
+  std::size_t out_features;
+  std::size_t in_features;
+  bool has_bias;
+};
+
+Extent extent_of(const ModelConfig& c, LinearRole role) {
+  switch (role) {
+    case LinearRole::q:
+      return {c.q_size(), c.hidden_size, c.qkv_bias};
+    case LinearRole::k:
+    case LinearRole::v:
+      return {c.kv_size(), c.hidden_size, c.qkv_bias};
+    case LinearRole::o:
+      return {c.hidden_size, c.q_size(), c.o_bias};
+    case LinearRole::gate:
+    case LinearRole::up:
+      return {c.intermediate_size, c.hidden_size, c.mlp_bias};
+    case LinearRole::down:
+      return {c.hidden_size, c.intermediate_size, c.mlp_bias};
+  }
+  throw Bug("a LinearRole without an extent");
+}
+
+void add_norm(const NormNames& norm, std::size_t size, std::vector<NamedShape>& tensors) {
+  tensors.push_back({norm.weight, {size}});
+  if (!norm.bias.empty()) tensors.push_back({norm.bias, {size}});
+}
+
+}  // namespace
+
+bool is_in_mlp(LinearRole role) {
+  return role == LinearRole::gate || role == LinearRole::up || role == LinearRole::down;
+}
+
+bool may_have_bias(const ModelConfig& config, LinearRole role) {
+  const Architecture& row = architecture_of(config);
+  if (is_in_mlp(role)) return row.mlp_bias != Architecture::Bias::never;
+  return (role == LinearRole::o ? row.o_bias : row.qkv_bias) != Architecture::Bias::never;
+}
+
+bool has_role(const ModelConfig& config, LinearRole role) {
+  return !module_of(config, role).empty();
+}
+
+LinearLayer linear_layer(const ModelConfig& config, std::size_t block, LinearRole role) {
+  require(block < config.num_blocks, "a block's number is below their count");
+  require(has_role(config, role), "the family has a layer of this role");
+  const std::string module(module_of(config, role));
+  const auto [out_features, in_features, has_bias] = extent_of(config, role);
+  return {.block = block,
+          .role = role,
+          .name = block_prefix(config, block) + module,
+          .module = module,
+          .out_features = out_features,
+          .in_features = in_features,
+          .has_bias = has_bias};
+}
+
+std::vector<LinearLayer> linear_layers(const ModelConfig& config, std::size_t block) {
+  std::vector<LinearLayer> layers;
+  for (std::size_t i = 0; i < kNumLinearRoles; ++i) {
+    const auto role = static_cast<LinearRole>(i);
+    if (has_role(config, role)) layers.push_back(linear_layer(config, block, role));
+  }
+  return layers;
+}
+
+NormNames attention_norm(const ModelConfig& config, std::size_t block) {
+  const auto module = architecture_of(config).tensors.attention_norm;
+  return norm_names(config, block_prefix(config, block) + std::string(module));
+}
+
+NormNames mlp_norm(const ModelConfig& config, std::size_t block) {
+  const auto module = architecture_of(config).tensors.mlp_norm;
+  return norm_names(config, block_prefix(config, block) + std::string(module));
+}
+
+NormNames final_norm(const ModelConfig& config) {
+  return norm_names(config, std::string(architecture_of(config).tensors.final_norm));
+}
+
+std::string q_norm_name(const ModelConfig& config, std::size_t block) {
+  return block_prefix(config, block) + "self_attn.q_norm.weight";
+}
+std::string k_norm_name(const ModelConfig& config, std::size_t block) {
+  return block_prefix(config, block) + "self_attn.k_norm.weight";
+}
+
+std::string embedding_name(const ModelConfig& config) {
+  return fmt::format("{}.weight", architecture_of(config).tensors.embedding);
+}
+
+std::string positions_name(const ModelConfig& config) {
+  require(config.positions == Positions::learned, "only learned positions are a tensor");
+  return fmt::format("{}.weight", architecture_of(config).tensors.positions);
+}
+
+std::vector<NamedShape> expected_tensors(const ModelConfig& config) {
+  std::vector<NamedShape> tensors;
+  tensors.push_back({embedding_name(config), {config.vocab_size, config.hidden_size}});
+  if (config.positions == Positions::learned) {
+    tensors.push_back(
+        {positions_name(config), {config.max_positions + kPositionOffset, config.hidden_size}});
+  }
+  for (std::size_t block = 0; block < config.num_blocks; ++block) {
+    add_norm(attention_norm(config, block), config.hidden_size, tensors);
+    for (const LinearLayer& layer : linear_layers(config, block)) {
+      tensors.push_back({layer.name + ".weight", {layer.out_features, layer.in_features}});
+      if (layer.has_bias) tensors.push_back({layer.name + ".bias", {layer.out_features}});
+    }
+    if (config.qk_norm) {
+      tensors.push_back({q_norm_name(config, block), {config.head_dim}});
+      tensors.push_back({k_norm_name(config, block), {config.head_dim}});
+    }
+    add_norm(mlp_norm(config, block), config.hidden_size, tensors);
+  }
+  add_norm(final_norm(config), config.hidden_size, tensors);
+  if (!config.tied_embeddings) {
+    tensors.push_back({std::string(kHeadName), {config.vocab_size, config.hidden_size}});
+  }
+  return tensors;
+}
+
+}  // namespace tessera::model
