@@ -103,12 +103,12 @@ void check_activation(const ConfigFields& fields) {
   fields.fail("hidden_act", fmt::format("is {} (this program knows silu)", quote_name(activation)));
 }
 
-/// Packed models of this program's own format are opened through their config; others are no plain
-/// weights.
+/// Packed models of the formats this program writes are opened through their config; others are no
+/// plain weights.
 void check_quantization(const ConfigFields& fields) {
   if (!fields.has("quantization_config")) return;
   const std::string method = fields.object("quantization_config").text_or("quant_method", "?");
-  if (method == "vptq") return;
+  if (method == "vptq" || method == "compressed-tensors" || method == "gptq") return;
   fields.fail("quantization_config",
               fmt::format("says the model is already quantized by {} (weights in full "
                           "precision are needed). Name the original model.",
