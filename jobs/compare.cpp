@@ -11,7 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.hpp"
-#include "format/vptq_folder.hpp"
+#include "format/open_weights.hpp"
 #include "jobs/inspect.hpp"
 #include "model/architecture.hpp"
 #include "model/safetensors_file.hpp"

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
-#include "format/vptq_format.hpp"
+#include "format/open_weights.hpp"
 #include "jobs/token_cache.hpp"
 #include "model/model_config.hpp"
 

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "evaluation/perplexity.hpp"
 #include "jobs/inspect.hpp"
+#include "jobs/packed_layers.hpp"
 #include "jobs/work_files.hpp"
 #include "store/archive.hpp"
 
@@ -38,6 +39,18 @@ void add_hidden_states(JsonValue& document, store::ArchiveReader& reader) {
   document.set("holds", "hidden states").set("tokens", hidden.rows()).set("channels", hidden.cols());
 }
 
+void add_equalization(JsonValue& document, store::ArchiveReader& reader) {
+  BlockEqualization found;
+  archive(reader, found);
+  document.set("holds", "equalizing scales");
+  for (const auto& [role, of_input] : found.of_role) {
+    document.set(std::string(model::name_of(role)), JsonValue::object()
+                                                        .set("rule", of_input.rule)
+                                                        .set("error", of_input.error)
+                                                        .set("error_without", of_input.plain_error));
+  }
+}
+
 void add_score(JsonValue& document, store::ArchiveReader& reader) {
   evaluation::Perplexity score;
   archive(reader, score);
@@ -47,21 +60,33 @@ void add_score(JsonValue& document, store::ArchiveReader& reader) {
       .set("tokens", score.num_tokens);
 }
 
-void add_solved_layer(JsonValue& document, store::ArchiveReader& reader) {
-  SolvedLayer solved;
-  archive(reader, solved);
-  const solver::VptqLayer& l = solved.layer;
-  const double num_weights =
-      static_cast<double>(l.out_features) * static_cast<double>(l.in_features);
-  document.set("holds", "solved layer")
-      .set("out_features", l.out_features)
+void add_sizes(JsonValue& document, const solver::VptqLayer& l) {
+  document.set("out_features", l.out_features)
       .set("in_features", l.in_features)
       .set("vector_len", l.vector_len)
       .set("num_centroids", l.num_centroids)
       .set("num_res_centroids", l.num_res_centroids)
       .set("num_groups", l.num_groups)
-      .set("outlier_columns", l.outlier_size)
-      .set("bits_per_weight", static_cast<double>(solver::stored_bits(l).total()) / num_weights)
+      .set("outlier_columns", l.outlier_size);
+}
+
+void add_sizes(JsonValue& document, const solver::IntegerLayer& l) {
+  document.set("out_features", l.out_features)
+      .set("in_features", l.in_features)
+      .set("bits", l.bits)
+      .set("group_size", l.group_size)
+      .set("symmetric", l.is_symmetric)
+      .set("quantizes_input", l.input.has_value())
+      .set("has_bias", l.has_bias);
+}
+
+void add_solved_layer(JsonValue& document, store::ArchiveReader& reader) {
+  SolvedLayer solved;
+  archive(reader, solved);
+  document.set("holds", "solved layer");
+  std::visit([&](const auto& layer) { add_sizes(document, layer); }, solved.layer);
+  document.set("bits_per_weight", stored_bits_per_weight(solved.layer))
+      .set("bias_gain", solved.report.bias_gain)
       .set("proxy_error", solved.report.proxy_error)
       .set("damp_fraction", solved.report.damp_fraction)
       .set("dead_columns", solved.report.num_dead_columns)
@@ -89,6 +114,8 @@ JsonValue inspect_work_file(const fs::path& file) {
     add_tokens(document, reader);
   } else if (reader.contains("layer")) {
     add_solved_layer(document, reader);
+  } else if (reader.contains(std::string(model::name_of(model::InputRole::mlp_hidden)))) {
+    add_equalization(document, reader);
   } else if (reader.contains("perplexity")) {
     add_score(document, reader);
   } else if (reader.contains("hidden")) {

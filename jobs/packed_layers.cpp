@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "format/vptq_config.hpp"
+#include "format/vptq_tensors.hpp"
 #include "jobs/plan.hpp"
 #include "model/architecture.hpp"
 

@@ -5,7 +5,7 @@
 
 #include "core/error.hpp"
 #include "format/manifest.hpp"
-#include "format/vptq_folder.hpp"
+#include "format/open_weights.hpp"
 #include "jobs/verify.hpp"
 #include "model/architecture.hpp"
 #include "model/check_tensors.hpp"

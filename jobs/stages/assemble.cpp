@@ -10,7 +10,6 @@
 #include "core/error.hpp"
 #include "core/human_text.hpp"
 #include "format/companion_files.hpp"
-#include "format/vptq_tensors.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/packed_layers.hpp"

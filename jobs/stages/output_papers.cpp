@@ -5,6 +5,9 @@
 #include <fmt/core.h>
 
 #include "format/model_card.hpp"
+#include "core/error.hpp"
+#include "jobs/equalized_weights.hpp"
+#include "jobs/settings/describe_job.hpp"
 #include "jobs/settings/job_file.hpp"
 
 namespace tessera::jobs {
@@ -24,6 +27,13 @@ std::string folder_name(const Path& folder) {
   return (normal.has_filename() ? normal : normal.parent_path()).filename().string();
 }
 
+std::string_view method_name(Method method) {
+  for (const auto& [named, name] : EnumNames<Method>::kNames) {
+    if (named == method) return name;
+  }
+  throw Bug("a Method without a name");
+}
+
 std::string codebooks_text(const solver::VptqSettings& settings) {
   std::string text =
       fmt::format("vectors of {}, {} centroids", settings.vector_len, settings.num_centroids);
@@ -33,13 +43,35 @@ std::string codebooks_text(const solver::VptqSettings& settings) {
   return text;
 }
 
+std::string integers_text(const solver::IntegerSettings& settings) {
+  const bool has_groups = settings.effective_granularity() == solver::Granularity::group;
+  return fmt::format("{} bits, {}, {}, {}{}", settings.bits(), settings.symmetric ? "symmetric" : "asymmetric",
+                     has_groups ? fmt::format("groups of {}", settings.group_size) : "a scale for each output",
+                     settings.rounding == solver::Rounding::rtn
+                         ? "rounded to the nearest"
+                         : fmt::format("GPTQ refined in {} rounds", settings.refine_rounds),
+                     settings.quantizes_input() ? ", inputs of 8 bits" : "");
+}
+
+std::string method_text(const PreparedRun& prepared, const LayerUnit& unit) {
+  const QuantizeSettings& settings = prepared.job.quantize;
+  const std::string balanced = equalizes(settings) ? ", inputs and weights equalized" : "";
+  if (!unit.makes_integers()) {
+    return fmt::format("VPTQ: {} layers, {}, refined in {} rounds{}", prepared.units.size(), codebooks_text(settings.vptq),
+                       settings.vptq.refine_rounds, balanced);
+  }
+  const solver::AweqSettings& aweq = unit.aweq();
+  return fmt::format("integers: {} layers, {}{}{}", prepared.units.size(), integers_text(aweq.integers), balanced,
+                     aweq.bias_correction == solver::BiasCorrection::off ? "" : ", biases corrected");
+}
+
 std::vector<std::string> recipe_of(const PreparedRun& prepared) {
   const QuantizeSettings& settings = prepared.job.quantize;
-  std::vector<std::string> lines = {
-      fmt::format("VPTQ: {} layers, {}, refined in {} rounds", prepared.units.size(),
-                  codebooks_text(settings.vptq), settings.vptq.refine_rounds)};
+  std::vector<std::string> lines = {method_text(prepared, prepared.units.front())};
   for (const LayerOverride& entry : settings.overrides) {
-    lines.push_back(fmt::format("`{}`: {}", entry.match, codebooks_text(entry.vptq)));
+    lines.push_back(fmt::format("`{}`: {}", entry.match,
+                                settings.method == Method::vptq ? codebooks_text(entry.vptq)
+                                                                : integers_text(entry.aweq.integers)));
   }
   lines.push_back(fmt::format("calibrated on {} samples of {} tokens, dampening {}",
                               prepared.num_samples(), prepared.sample_length(),
@@ -78,7 +110,8 @@ std::string model_card_of(const PreparedRun& prepared, const AssembledModel& ass
                           const Scores& scores) {
   format::ModelCard card;
   card.base_model = folder_name(prepared.job.model.path);
-  card.name = fmt::format("{}-vptq-{:.2f}bit", card.base_model, assembled.packed.bits_per_weight());
+  card.name = fmt::format("{}-{}-{:.2f}bit", card.base_model, method_name(prepared.job.quantize.method),
+                          assembled.packed.bits_per_weight());
   card.recipe = recipe_of(prepared);
   card.size = assembled.packed;
   card.original_bytes = assembled.bytes_before;

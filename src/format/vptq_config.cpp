@@ -1,9 +1,7 @@
 #include "format/vptq_config.hpp"
 
-#include <fmt/core.h>
-
-#include "core/error.hpp"
 #include "core/json_value.hpp"
+#include "format/packed_config.hpp"
 #include "model/architecture.hpp"
 
 namespace tessera::format {
@@ -38,37 +36,20 @@ JsonValue layer_object(const solver::VptqLayer& s, bool has_bias, Permutation pe
   return layer;
 }
 
-void check_shape(const model::LinearLayer& layer, const solver::VptqLayer& sizes) {
-  if (layer.out_features == sizes.out_features && layer.in_features == sizes.in_features) return;
-  throw InputError(fmt::format(
-      "{} is packed as [{}, {}] (the model has [{}, {}]). Was it made from another model?",
-      layer.name, sizes.out_features, sizes.in_features, layer.out_features, layer.in_features));
-}
-
 JsonValue quantization_config(const model::ModelConfig& original, const LayerSizes& sizes_of_layers,
                               Permutation permutation) {
-  LayerSizes::size_type num_found = 0;
-  JsonValue layers = JsonValue::object();
+  PackedShapes shapes;
+  for (const auto& [name, sizes] : sizes_of_layers) {
+    shapes[name] = {sizes.out_features, sizes.in_features};
+  }
   JsonValue not_converted = JsonValue::list().append("lm_head");
+  for (const std::string& name : layers_left_alone(original, shapes)) not_converted.append(name);
+  JsonValue layers = JsonValue::object();
   for (std::size_t block = 0; block < original.num_blocks; ++block) {
     for (const model::LinearLayer& layer : model::linear_layers(original, block)) {
       const auto sizes = sizes_of_layers.find(layer.name);
-      if (sizes == sizes_of_layers.end()) {
-        not_converted.append(layer.name);
-        continue;
-      }
-      check_shape(layer, sizes->second);
+      if (sizes == sizes_of_layers.end()) continue;
       layers.set(layer.name, layer_object(sizes->second, layer.has_bias, permutation));
-      ++num_found;
-    }
-  }
-  if (num_found != sizes_of_layers.size()) {
-    for (const auto& [name, sizes] : sizes_of_layers) {
-      if (layers.contains(name)) continue;
-      throw InputError(
-          fmt::format("{} is to be packed (the model's blocks have no such linear layer). Check "
-                      "the layer's name.",
-                      name));
     }
   }
   return JsonValue::object()
@@ -77,29 +58,11 @@ JsonValue quantization_config(const model::ModelConfig& original, const LayerSiz
       .set("modules_to_not_convert", std::move(not_converted));
 }
 
-std::string_view torch_name(StoredType type) {
-  switch (type) {
-    case StoredType::float16:
-      return "float16";
-    case StoredType::bfloat16:
-      return "bfloat16";
-    case StoredType::float32:
-      return "float32";
-  }
-  throw Bug("a StoredType without a name");
-}
-
 }  // namespace
 
 std::string vptq_config_json(const model::ModelConfig& original, const LayerSizes& sizes_of_layers,
                              StoredType stored_type, Permutation permutation) {
-  JsonValue config = JsonValue::object();
-  const JsonValue read = JsonValue::parse(original.json, "the original model's config.json");
-  for (const auto& [key, value] : read.entries()) {
-    // Newer transformers call torch_dtype dtype; vptq's own loader knows the old name only.
-    if (key != "dtype" && key != "torch_dtype") config.set(key, value);
-  }
-  config.set("torch_dtype", torch_name(stored_type));
+  JsonValue config = config_of_packed(original, stored_type);
   config.set("quantization_config", quantization_config(original, sizes_of_layers, permutation));
   return config.to_text(2) + "\n";
 }

@@ -6,9 +6,9 @@
 
 #include <fmt/core.h>
 
-#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/json_value.hpp"
+#include "format/packed_config.hpp"
 #include "format/packed_layer_file.hpp"
 #include "format/vptq_layer_config.hpp"
 #include "model/quoted_name.hpp"
@@ -17,14 +17,8 @@
 namespace tessera::format {
 namespace {
 
-constexpr std::size_t kMaxConfigBytes = std::size_t{64} << 20;
 constexpr std::string_view kWeight = ".weight";
 constexpr std::string_view kIndices = ".indices";
-
-JsonValue read_config(const std::filesystem::path& folder) {
-  const std::filesystem::path file = folder / "config.json";
-  return JsonValue::parse(read_text_file(file, kMaxConfigBytes), file.string());
-}
 
 }  // namespace
 
@@ -89,7 +83,7 @@ void VptqFolder::Contents::check_unexpected() const {
 
 VptqFolder::VptqFolder(const std::filesystem::path& folder) {
   const std::string config_file = (folder / "config.json").string();
-  const JsonValue config = read_config(folder);
+  const JsonValue config = read_config_json(folder);
   const std::string method = quant_method_of(config, config_file);
   if (method != "vptq") {
     throw InputError(
@@ -142,17 +136,6 @@ solver::VptqLayer VptqFolder::packed_layer(std::string_view name) const {
                                  model::quote_name(name)));
   }
   return found->second.unpack(contents_->files);
-}
-
-std::unique_ptr<model::TensorSource> open_weights(const std::filesystem::path& folder) {
-  const std::string config_file = (folder / "config.json").string();
-  const std::string method = quant_method_of(read_config(folder), config_file);
-  if (method.empty()) return std::make_unique<model::SafetensorsFolder>(folder);
-  if (method == "vptq") return std::make_unique<VptqFolder>(folder);
-  throw InputError(
-      fmt::format("{}: quant_method is {} (this program reads plain models and "
-                  "'vptq'). Name the folder of such a model.",
-                  config_file, model::quote_name(method)));
 }
 
 }  // namespace tessera::format

@@ -35,8 +35,4 @@ class VptqFolder final : public model::TensorSource {
   std::unique_ptr<Contents> contents_;
 };
 
-/// Opens a model folder, plain or packed, as its config.json says. Throws InputError for any other
-/// quantization method.
-std::unique_ptr<model::TensorSource> open_weights(const std::filesystem::path& folder);
-
 }  // namespace tessera::format

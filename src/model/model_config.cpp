@@ -120,12 +120,12 @@ void read_biases(const ConfigFields& fields, const Architecture& row, ModelConfi
   config.mlp_bias = read_bias(fields, row, row.mlp_bias, "mlp_bias");
 }
 
-/// Packed models of this program's own format are opened through their config; others are no plain
-/// weights.
+/// Packed models of the formats this program writes are opened through their config; others are no
+/// plain weights.
 void check_quantization(const ConfigFields& fields) {
   if (!fields.has("quantization_config")) return;
   const std::string method = fields.object("quantization_config").text_or("quant_method", "?");
-  if (method == "vptq") return;
+  if (method == "vptq" || method == "compressed-tensors" || method == "gptq") return;
   fields.fail("quantization_config",
               fmt::format("says the model is already quantized by {} (weights in full "
                           "precision are needed). Name the original model.",

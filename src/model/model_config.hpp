@@ -53,8 +53,8 @@ struct ModelConfig {
 
 /// Reads and checks <folder>/config.json. Throws InputError with file, key, value and what is
 /// possible: unknown architecture, missing or impossible sizes, a variant of the family that is not
-/// computed here, a window that only some blocks have, a model that is already quantized (unless
-/// quant_method is "vptq", whose weights format/ opens). Keys the config leaves out get the default
+/// computed here, a window that only some blocks have, a model that is already quantized (unless by
+/// a method whose weights format/ opens: "vptq", "compressed-tensors", "gptq"). Keys the config leaves out get the default
 /// of the family's class in transformers. torch_dtype is ignored: files say what they hold.
 ModelConfig read_model_config(const std::filesystem::path& folder);
 

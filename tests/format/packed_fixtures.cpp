@@ -28,8 +28,12 @@ std::string tiny_config_json(const std::string& more) {
 }
 
 void write_tiny_model(const fs::path& folder, const std::string& more) {
+  write_random_model(folder, tiny_config_json(more));
+}
+
+void write_random_model(const fs::path& folder, const std::string& config_json) {
   fs::create_directories(folder);
-  write_file_atomically(folder / "config.json", tiny_config_json(more));
+  write_file_atomically(folder / "config.json", config_json);
   std::vector<model::TensorToWrite> tensors;
   for (const auto& tensor : model::expected_tensors(model::read_model_config(folder))) {
     tensors.push_back(random_tensor(tensor, tensors.size()));

@@ -18,6 +18,9 @@ std::string tiny_config_json(const std::string& more = "\"tie_word_embeddings\":
 void write_tiny_model(const std::filesystem::path& folder,
                       const std::string& more = "\"tie_word_embeddings\": true,");
 
+/// The same for any config.json.
+void write_random_model(const std::filesystem::path& folder, const std::string& config_json);
+
 /// What to pack a tiny model's linear layers as; shape and name are filled in.
 using LayerWishes = std::function<void(const std::string& layer, RandomLayer& wanted)>;
 

@@ -4,14 +4,18 @@
 // packed one's.
 #include <cstring>
 #include <filesystem>
+#include <memory>
+#include <set>
 
 #include <fmt/core.h>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/json_value.hpp"
-#include "format/vptq_format.hpp"
+#include "format/open_weights.hpp"
+#include "model/architecture.hpp"
 #include "model/safetensors_file.hpp"
+#include "model/safetensors_writer.hpp"
 
 namespace tessera {
 namespace {
@@ -20,12 +24,17 @@ namespace fs = std::filesystem;
 
 /// The packed folder's plain names: stored tensors without the parts of packed layers, and their
 /// weights.
-std::vector<std::string> plain_names(const fs::path& folder, const format::VptqFolder& packed) {
-  std::vector<std::string> names;
+std::set<std::string> plain_names(const fs::path& folder, const model::TensorSource& packed) {
+  std::set<std::string> names;
   for (const std::string& name : model::SafetensorsFolder(folder).names()) {
-    if (packed.contains(name)) names.push_back(name);
+    if (packed.contains(name)) names.insert(name);
   }
-  for (const std::string& layer : packed.packed_layers()) names.push_back(layer + ".weight");
+  const model::ModelConfig config = model::read_model_config(folder);
+  for (std::size_t block = 0; block < config.num_blocks; ++block) {
+    for (const auto& layer : model::linear_layers(config, block)) {
+      names.insert(layer.name + ".weight");
+    }
+  }
   return names;
 }
 
@@ -40,7 +49,8 @@ std::string dense_config(const fs::path& folder) {
 }
 
 void dump(const fs::path& folder, const fs::path& output) {
-  const format::VptqFolder packed(folder);
+  const std::unique_ptr<model::TensorSource> source = format::open_weights(folder);
+  const model::TensorSource& packed = *source;
   std::vector<model::TensorToWrite> tensors;
   for (const std::string& name : plain_names(folder, packed)) {
     const model::TensorInfo info{DType::f32, packed.info(name).shape};

@@ -7,7 +7,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
-#include "format/vptq_folder.hpp"
+#include "format/open_weights.hpp"
 #include "tests/format/packed_fixtures.hpp"
 #include "tests/support/temporary_folder.hpp"
 
