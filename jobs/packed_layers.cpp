@@ -29,21 +29,6 @@ bool is_declared(const format::DeclaredBiases& biases, model::LinearRole role) {
   return model::is_in_mlp(role) ? biases.mlp : biases.attention;
 }
 
-/// The bias of one layer of the packed model: of a packed layer as solved, else the original's;
-/// zeros where there is none.
-std::vector<float> bias_of(const PreparedRun& prepared, const PackedSizes& sizes,
-                           const EqualizedWeights& weights, const WorkFolder& work,
-                           const model::LinearLayer& layer) {
-  if (sizes.integers.contains(layer.name)) {
-    auto solved = load_solved(work, layer);
-    auto& bias = std::get<solver::IntegerLayer>(solved.layer).bias;
-    if (!bias.empty()) return std::move(bias);
-  } else if (layer.has_bias) {
-    return weights.read_vector(layer.name + ".bias", layer.out_features);
-  }
-  return std::vector<float>(layer.out_features);
-}
-
 }  // namespace
 
 void PackedSizes::add(const model::LinearLayer& layer, const solver::QuantizedLayer& solved) {
@@ -100,37 +85,35 @@ std::map<std::string, std::vector<model::TensorToWrite>> packed_tensors(const Pr
       return std::get<solver::VptqLayer>(load_solved(work, layer_named(prepared, name)).layer);
     });
   }
-  const auto load = [&prepared, &work](const std::string& name) {
-    return std::get<solver::IntegerLayer>(load_solved(work, layer_named(prepared, name)).layer);
+  const auto load = [&prepared, &sizes, &work](const std::string& name) {
+    auto solved = load_solved(work, layer_named(prepared, name));
+    auto layer = std::get<solver::IntegerLayer>(std::move(solved.layer));
+    layer.has_bias = sizes.integers.at(name).has_bias;
+    if (layer.has_bias)
+      layer.bias.resize(layer.out_features);  // zeros where only its class has one
+    return layer;
   };
   return format::integer_tensors(sizes.integers, load, integer_format(prepared.job.output.format));
 }
 
 std::map<std::string, format::ChangedTensor> changed_tensors(const PreparedRun& prepared,
                                                              const PackedSizes& sizes,
-                                                             const EqualizedWeights& weights,
-                                                             const WorkFolder& work) {
+                                                             const EqualizedWeights& weights) {
   std::map<std::string, format::ChangedTensor> changed;
   for (const std::string& name : weights.changed_tensors()) {
     const std::string layer = name.substr(0, name.rfind('.'));
-    const bool is_packed = sizes.vptq.contains(layer) || sizes.integers.contains(layer);
-    if (is_packed && name.ends_with(".weight")) continue;
+    if (sizes.integers.contains(layer)) continue;  // its bias is among its own tensors
+    if (sizes.vptq.contains(layer) && name.ends_with(".weight")) continue;
     changed[name] = {weights.info(name).shape,
                      [&weights, name](std::span<float> out) { weights.read(name, out); }};
   }
   for (std::size_t block = 0; block < prepared.config.num_blocks; ++block) {
     for (const model::LinearLayer& layer : model::linear_layers(prepared.config, block)) {
-      const auto packed = sizes.integers.find(layer.name);
-      const bool has_bias =
-          packed != sizes.integers.end()
-              ? packed->second.has_bias
-              : layer.has_bias || (is_declared(sizes.biases, layer.role) &&
-                                   model::may_have_bias(prepared.config, layer.role));
-      if (!has_bias || (layer.has_bias && packed == sizes.integers.end())) continue;
-      changed[layer.name + ".bias"] = {
-          {layer.out_features}, [&, layer](std::span<float> out) {
-            std::ranges::copy(bias_of(prepared, sizes, weights, work, layer), out.begin());
-          }};
+      if (layer.has_bias || sizes.integers.contains(layer.name) ||
+          !is_declared(sizes.biases, layer.role))
+        continue;
+      changed[layer.name + ".bias"] = {{layer.out_features},
+                                       [](std::span<float> out) { std::ranges::fill(out, 0.0f); }};
     }
   }
   return changed;

@@ -45,8 +45,7 @@ std::map<std::string, std::vector<model::TensorToWrite>> packed_tensors(const Pr
 /// @p weights outlives the result
 std::map<std::string, format::ChangedTensor> changed_tensors(const PreparedRun& prepared,
                                                              const PackedSizes& sizes,
-                                                             const EqualizedWeights& weights,
-                                                             const WorkFolder& work);
+                                                             const EqualizedWeights& weights);
 
 /// config.json and what else the format wants, by file name.
 std::map<std::string, std::string> config_files(const PreparedRun& prepared,

@@ -54,7 +54,7 @@ void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolde
       .config = prepared.config,
       .original = *prepared.weights,
       .layers = packed_tensors(prepared, assembled.sizes, work),
-      .changed = changed_tensors(prepared, assembled.sizes, weights, work),
+      .changed = changed_tensors(prepared, assembled.sizes, weights),
       .stored_type = output.dtype,
       .store_tied_head = output.store_tied_head};
   const auto tensors = format::packed_model_tensors(packed);

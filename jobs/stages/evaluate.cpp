@@ -8,7 +8,7 @@
 #include "cluster/agreement.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
-#include "format/vptq_format.hpp"
+#include "format/open_weights.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/stages/read_back.hpp"
 

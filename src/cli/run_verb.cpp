@@ -53,9 +53,10 @@ bool parse(const Arguments& words, RunArguments& a) {
 }
 
 bool parse_redo(const Arguments& words, RunArguments& a) {
-  CommandLine line("redo",
-                   "Solves some layers of a finished or interrupted run again, with other settings "
-                   "where --set gives\nthem (quantize.vptq.* only), and makes the output anew.");
+  CommandLine line(
+      "redo",
+      "Solves some layers of a finished or interrupted run again, with other settings "
+      "where --set gives\nthem (quantize.vptq.* and quantize.aweq.*), and makes the output anew.");
   line.argument("JOB.yaml", "the job of the run", a.job);
   line.option("module", "PATTERN", "which layers: a pattern, as in quantize.targets", a.module);
   line.options("set", "KEY=VALUE", "another value for these layers; may be given again", a.set);
@@ -76,20 +77,16 @@ bool parse_redo(const Arguments& words, RunArguments& a) {
 jobs::JobFile job_of_redo(const RunArguments& a) {
   jobs::JobFile file = jobs::read_job(a.job, {});
   jobs::QuantizeJob changed = jobs::read_job(a.job, a.set).job;
-  if (changed.quantize.vptq == file.job.quantize.vptq) {
-    require_input(changed == file.job,
-                  "redo --set changes a key that is none of quantize.vptq (other layers would need "
-                  "it, too). Change the job and run with --fresh.");
-    return file;
-  }
-  const auto settings = changed.quantize.vptq;
+  const jobs::LayerOverride own{a.module, changed.quantize.vptq, changed.quantize.aweq};
   changed.quantize.vptq = file.job.quantize.vptq;
-  require_input(
-      changed == file.job,
-      "redo --set changes a key that is none of quantize.vptq (other layers would need it, "
-      "too). Change the job and run with --fresh.");
+  changed.quantize.aweq = file.job.quantize.aweq;
+  require_input(changed == file.job,
+                "redo --set changes a key that is none of quantize.vptq and quantize.aweq (other "
+                "layers would "
+                "need it, too). Change the job and run with --fresh.");
+  if (own.vptq == changed.quantize.vptq && own.aweq == changed.quantize.aweq) return file;
   auto& overrides = file.job.quantize.overrides;
-  overrides.insert(overrides.begin(), {a.module, settings});
+  overrides.insert(overrides.begin(), own);
   return file;
 }
 
