@@ -15,7 +15,8 @@ namespace {
 using solver::IntegerLayer;
 using Problems = std::vector<std::string>;
 
-constexpr std::uint64_t kGptqGroupSizes[] = {16, 32, 64, 128};  // gptqmodel's, beside whole rows
+// What gptqmodel 5.6 takes, beside whole rows.
+constexpr std::uint64_t kGptqGroupSizes[] = {16, 32, 64, 128, 256, 512, 1024};
 
 bool is_channelwise(const IntegerLayer& l) {
   return l.group_size == l.in_features;

@@ -87,8 +87,10 @@ TEST(IntegerFormatProblems, Gptq) {
               ElementsAre(HasSubstr("scales are BF16 (GPTQ's are F16)")));
   EXPECT_THAT(problems(kGptq, [](auto& w) { w.input.emplace(); }),
               ElementsAre(HasSubstr("GPTQ has no place for that")));
-  EXPECT_THAT(problems(kGptq, [](auto& w) { w.group_size = 48; }),
-              ElementsAre(HasSubstr("group_size is 48 (GPTQ's engines know 16, 32, 64, 128 and")));
+  EXPECT_THAT(
+      problems(kGptq, [](auto& w) { w.group_size = 48; }),
+      ElementsAre(HasSubstr("group_size is 48 (GPTQ's engines know 16, 32, 64, 128, 256, 512, "
+                            "1024 and whole rows)")));
   EXPECT_THAT(
       problems(kGptq, [](auto& w) { w.out_features = 40; }),
       ElementsAre(HasSubstr("the layer is [40, 576] (GPTQ's engines load multiples of 32")));
