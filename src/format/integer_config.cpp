@@ -104,7 +104,7 @@ Names packed_modules(const model::ModelConfig& original, const IntegerSizes& siz
 
 JsonValue gptq_config(const model::ModelConfig& original, const IntegerSizes& sizes,
                       const IntegerScheme& scheme, const Names& left_alone) {
-  const bool is_v2 = stores_whole_zero_points(sizes.begin()->second);
+  const bool is_v2 = stores_whole_zero_points(scheme.bits, scheme.is_symmetric);
   JsonValue config = JsonValue::object();
   config.set("quant_method", "gptq")
       .set("bits", scheme.bits)

@@ -158,8 +158,8 @@ Problems integer_format_problems(const IntegerLayer& sizes, IntegerFormat format
   return problems;
 }
 
-bool stores_whole_zero_points(const IntegerLayer& sizes) {
-  return sizes.bits == 3 || (sizes.bits == 2 && !sizes.is_symmetric);
+bool stores_whole_zero_points(std::uint64_t bits, bool is_symmetric) {
+  return bits == 3 || (bits == 2 && !is_symmetric);
 }
 
 IntegerScheme common_scheme(const IntegerSizes& sizes, IntegerFormat format) {
