@@ -15,7 +15,7 @@ namespace {
 using Names = std::vector<std::string>;
 
 /// The release of compressed-tensors whose layout is written. Before 0.18, 3-bit codes were padded;
-/// nothing else tells the two apart (formats.md 2.3).
+/// nothing else tells the two apart.
 constexpr const char* kCompressedTensorsVersion = "0.18.0";
 
 JsonValue list_of(const Names& names) {

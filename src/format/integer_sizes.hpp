@@ -7,7 +7,7 @@
 
 #include "solver/integer/integer_layer.hpp"
 
-// What can be said of layers of integers from their sizes alone (formats.md 1 to 3).
+// What can be said of layers of integers from their sizes alone (docs/formats.md).
 namespace tessera::format {
 
 enum class IntegerFormat { compressed_tensors, gptq };
@@ -21,7 +21,7 @@ std::vector<std::string> integer_format_problems(const solver::IntegerLayer& siz
                                                  IntegerFormat format);
 
 /// True when GPTQ's zero points are stored as they are (checkpoint_format gptq_v2), false when
-/// less one (gptq): engines go wrong on some widths in either form (formats.md 7).
+/// less one (gptq): engines go wrong on some widths in either form (docs/formats.md).
 bool stores_whole_zero_points(std::uint64_t bits, bool is_symmetric);
 
 /// What all layers of a model have in common: config.json says it once for all.
