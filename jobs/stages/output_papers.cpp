@@ -116,8 +116,8 @@ std::string model_card_of(const PreparedRun& prepared, const AssembledModel& ass
   card.size = assembled.packed;
   card.original_bytes = assembled.bytes_before;
   card.stored_type = prepared.job.output.dtype;
-  card.has_tied_head = prepared.config.tied_embeddings;
-  card.stores_tied_head = prepared.job.output.store_tied_head;
+  card.format =
+      format::vptq_text(prepared.config.tied_embeddings, prepared.job.output.store_tied_head);
   card.scores = scores_of(prepared, scores);
   card.limits = limits_of(assembled);
   card.version = TESSERA_VERSION;

@@ -58,7 +58,8 @@ void check_scales(const std::string& name, const IntegerLayer& l) {
 /// Where zero points are stored less one, 0 would become the largest.
 void check_zero_points(const std::string& name, const IntegerLayer& l, IntegerFormat format) {
   const unsigned middle = 1u << (l.bits - 1);
-  const bool less_one = format == IntegerFormat::gptq && !stores_whole_zero_points(l);
+  const bool less_one =
+      format == IntegerFormat::gptq && !stores_whole_zero_points(l.bits, l.is_symmetric);
   const unsigned low = l.is_symmetric ? middle : less_one ? 1 : 0;
   const unsigned high = l.is_symmetric ? middle : 2 * middle - 1;
   for (std::size_t i = 0; i < l.zero_point.size(); ++i) {

@@ -15,7 +15,7 @@ namespace {
 using Names = std::vector<std::string>;
 
 /// The release of compressed-tensors whose layout is written. Before 0.18, 3-bit codes were padded;
-/// nothing else tells the two apart (formats.md 2.3).
+/// nothing else tells the two apart.
 constexpr const char* kCompressedTensorsVersion = "0.18.0";
 
 JsonValue list_of(const Names& names) {
@@ -84,24 +84,27 @@ std::string exclusion(const std::string& name) {
   return pattern + "$";
 }
 
-/// The modules packed in every block; empty when blocks differ. For readers that know of no
-/// exclusions (optimum).
+/// The modules packed in every block, or all layers' names where blocks differ: for readers that
+/// know of no exclusions (optimum).
 Names packed_modules(const model::ModelConfig& original, const IntegerSizes& sizes) {
-  Names of_first;
+  Names all, of_first;
+  bool blocks_differ = false;
   for (std::size_t block = 0; block < original.num_blocks; ++block) {
     Names modules;
     for (const model::LinearLayer& layer : model::linear_layers(original, block)) {
-      if (sizes.contains(layer.name)) modules.push_back(layer.module);
+      if (!sizes.contains(layer.name)) continue;
+      modules.push_back(layer.module);
+      all.push_back(layer.name);
     }
-    if (block > 0 && modules != of_first) return {};
-    of_first = std::move(modules);
+    if (block == 0) of_first = modules;
+    blocks_differ = blocks_differ || modules != of_first;
   }
-  return of_first;
+  return blocks_differ ? all : of_first;
 }
 
 JsonValue gptq_config(const model::ModelConfig& original, const IntegerSizes& sizes,
                       const IntegerScheme& scheme, const Names& left_alone) {
-  const bool is_v2 = stores_whole_zero_points(sizes.begin()->second);
+  const bool is_v2 = stores_whole_zero_points(scheme.bits, scheme.is_symmetric);
   JsonValue config = JsonValue::object();
   config.set("quant_method", "gptq")
       .set("bits", scheme.bits)
@@ -116,11 +119,9 @@ JsonValue gptq_config(const model::ModelConfig& original, const IntegerSizes& si
   for (const std::string& name : left_alone) {
     exclusions.set(exclusion(name), JsonValue::object());
   }
-  config.set("dynamic", std::move(exclusions));
-  if (const Names modules = packed_modules(original, sizes); !modules.empty()) {
-    config.set("modules_in_block_to_quantize", JsonValue::list().append(list_of(modules)));
-  }
-  return config;
+  return config.set("dynamic", std::move(exclusions))
+      .set("modules_in_block_to_quantize",
+           JsonValue::list().append(list_of(packed_modules(original, sizes))));
 }
 
 JsonValue quantization_config(const model::ModelConfig& original, const IntegerSizes& sizes,

@@ -15,11 +15,10 @@ struct DeclaredBiases {
 };
 
 /// config.json of the packed model: the original's keys in their order, `torch_dtype` as stored,
-/// attention_bias and mlp_bias where there are such biases, and quantization_config (formats.md 1
-/// to 3), which names lm_head and the linear layers of the blocks that stay as they were. Throws
-/// InputError as common_scheme does; when a layer is none of the model's or has another shape
-/// there; when @p stored_type is not that of the scales; when the architecture has no such switch
-/// for biases.
+/// attention_bias and mlp_bias where there are such biases, and quantization_config, which names
+/// lm_head and the linear layers of the blocks that stay as they were. Throws InputError as
+/// common_scheme does; when a layer is none of the model's or has another shape there; when @p
+/// stored_type is not that of the scales; when the architecture has no such switch for biases.
 /// @pre sizes is not empty
 std::string integer_config_json(const model::ModelConfig& original, const IntegerSizes& sizes,
                                 StoredType stored_type, IntegerFormat format,

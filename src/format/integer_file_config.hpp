@@ -6,7 +6,7 @@
 #include "core/json_value.hpp"
 #include "format/integer_sizes.hpp"
 
-// What a reader finds in quantization_config of a model of integers (formats.md 1 to 3).
+// What a reader finds in quantization_config of a model of integers (docs/formats.md).
 namespace tessera::format {
 
 struct IntegerFileConfig {

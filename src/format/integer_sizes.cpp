@@ -15,7 +15,8 @@ namespace {
 using solver::IntegerLayer;
 using Problems = std::vector<std::string>;
 
-constexpr std::uint64_t kGptqGroupSizes[] = {16, 32, 64, 128};  // gptqmodel's, beside whole rows
+// What gptqmodel 5.6 takes, beside whole rows.
+constexpr std::uint64_t kGptqGroupSizes[] = {16, 32, 64, 128, 256, 512, 1024};
 
 bool is_channelwise(const IntegerLayer& l) {
   return l.group_size == l.in_features;
@@ -157,8 +158,8 @@ Problems integer_format_problems(const IntegerLayer& sizes, IntegerFormat format
   return problems;
 }
 
-bool stores_whole_zero_points(const IntegerLayer& sizes) {
-  return sizes.bits == 3 || (sizes.bits == 2 && !sizes.is_symmetric);
+bool stores_whole_zero_points(std::uint64_t bits, bool is_symmetric) {
+  return bits == 3 || (bits == 2 && !is_symmetric);
 }
 
 IntegerScheme common_scheme(const IntegerSizes& sizes, IntegerFormat format) {

@@ -7,7 +7,7 @@
 
 #include "solver/integer/integer_layer.hpp"
 
-// What can be said of layers of integers from their sizes alone (formats.md 1 to 3).
+// What can be said of layers of integers from their sizes alone (docs/formats.md).
 namespace tessera::format {
 
 enum class IntegerFormat { compressed_tensors, gptq };
@@ -20,9 +20,9 @@ using IntegerSizes = std::map<std::string, solver::IntegerLayer>;
 std::vector<std::string> integer_format_problems(const solver::IntegerLayer& sizes,
                                                  IntegerFormat format);
 
-/// True when the layers' zero points are stored as they are (checkpoint_format gptq_v2), false when
-/// less one (gptq): engines go wrong on some widths in either form (formats.md 7).
-bool stores_whole_zero_points(const solver::IntegerLayer& sizes);
+/// True when GPTQ's zero points are stored as they are (checkpoint_format gptq_v2), false when
+/// less one (gptq): engines go wrong on some widths in either form (docs/formats.md).
+bool stores_whole_zero_points(std::uint64_t bits, bool is_symmetric);
 
 /// What all layers of a model have in common: config.json says it once for all.
 struct IntegerScheme {
@@ -30,8 +30,8 @@ struct IntegerScheme {
   std::uint64_t group_size = 0;  ///< 0: one scale a row, however long
   bool is_symmetric = true;
   StoredType scale_type = StoredType::float16;
-  std::optional<InputQuantization> input;  ///< scale and zero point are each layer's own
-  bool input_is_symmetric = true;          ///< no layer's input has a zero point
+  std::optional<InputQuantization> input = {};  ///< scale and zero point are each layer's own
+  bool input_is_symmetric = true;               ///< no layer's input has a zero point
 };
 
 /// The scheme of @p sizes. Throws InputError with the problems of a layer that has any, or naming

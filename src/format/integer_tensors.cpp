@@ -80,7 +80,7 @@ void fill_qweight(const IntegerLayer& l, Bytes out) {
 }
 
 void fill_qzeros(const IntegerLayer& l, Bytes out) {
-  const int less = stores_whole_zero_points(l) ? 0 : 1;
+  const int less = stores_whole_zero_points(l.bits, l.is_symmetric) ? 0 : 1;
   std::vector<std::uint16_t> zeros(l.out_features);
   std::vector<std::uint32_t> words(words_of(l.out_features, l));
   for (std::size_t g = 0; g < l.num_groups(); ++g) {

@@ -7,19 +7,19 @@
 #include "format/integer_sizes.hpp"
 #include "model/safetensors_writer.hpp"
 
-// The tensors of a layer of integers. With M outputs, N inputs, G groups, b bits, q a code and z a
-// zero point, words(n) = ceil(n b / 32):
+// The tensors of a layer of integers (docs/formats.md). With M outputs, N inputs, G groups, b bits,
+// q a code and z a zero point, words(n) = ceil(n b / 32):
 //
-//     compressed-tensors, inputs quantized (int-quantized, formats.md 1)
+//     compressed-tensors, inputs quantized (int-quantized)
 //         weight             I8           [M, N]         q - 128
 //         weight_scale       scale type   [M, 1]
 //         input_scale        scale type   [1]            static inputs
 //         input_zero_point   I8           [1]            static inputs, where the model has any
-//     compressed-tensors, inputs as they are (pack-quantized, formats.md 2)
+//     compressed-tensors, inputs as they are (pack-quantized)
 //         weight_packed      I32          [M, words(N)]  q, along the row
 //         weight_scale       scale type   [M, G]
 //         weight_shape       I64          [2]            M, N
-//     gptq (formats.md 3)
+//     gptq
 //         qweight            I32          [words(N), M]  q, along the inputs
 //         qzeros             I32          [G, words(M)]  z - 1, or z (stores_whole_zero_points)
 //         scales             F16          [G, M]

@@ -14,15 +14,15 @@ std::string size_section(const ModelCard& card) {
   return fmt::format(
       "## Size\n\n"
       "| | weights | bits | bits per weight |\n| --- | --- | --- | --- |\n"
-      "| packed layers (indices, codebooks, norms, permutations) | {} | {} | {:.4f} |\n"
+      "| packed layers ({}) | {} | {} | {:.4f} |\n"
       "| everything else ({}) | {} | {} | |\n"
       "| all | {} | {} | {:.4f} |\n\n"
       "Counted from what the files hold: {:.1f} MiB of tensors, against {:.1f} MiB of the "
       "original.\n\n",
-      s.num_packed_weights, s.packed_bits, s.bits_per_weight(), name_of(dtype_of(card.stored_type)),
-      s.num_other_weights, s.other_bits, s.num_packed_weights + s.num_other_weights,
-      s.packed_bits + s.other_bits, s.bits_per_weight_overall(),
-      static_cast<double>(s.total_bytes()) / kMebibyte,
+      card.format.parts, s.num_packed_weights, s.packed_bits, s.bits_per_weight(),
+      name_of(dtype_of(card.stored_type)), s.num_other_weights, s.other_bits,
+      s.num_packed_weights + s.num_other_weights, s.packed_bits + s.other_bits,
+      s.bits_per_weight_overall(), static_cast<double>(s.total_bytes()) / kMebibyte,
       static_cast<double>(card.original_bytes) / kMebibyte);
 }
 
@@ -38,27 +38,7 @@ std::string score_section(const ModelCard& card) {
 }
 
 std::string loading_section(const ModelCard& card) {
-  std::string text =
-      "## Loading\n\n"
-      "Needs `transformers>=4.48,<5` and `vptq==0.0.5.post1` (with `accelerate` and "
-      "`sentence_transformers`, which vptq imports). transformers 5 does not load VPTQ models.\n\n"
-      "```python\n"
-      "from transformers import AutoModelForCausalLM\n"
-      "model = AutoModelForCausalLM.from_pretrained(\"path/to/this/folder\")\n"
-      "```\n\n";
-  if (card.has_tied_head && !card.stores_tied_head) {
-    text +=
-        "The output head is tied to the embeddings and stored once. vptq's own loader "
-        "(`vptq.AutoModelForCausalLM`) wants it stored twice: make the model with "
-        "`output.store_tied_head: true` to use that loader.\n\n";
-  } else {
-    if (card.has_tied_head) {
-      text += "The output head is tied to the embeddings and stored beside them all the same.\n\n";
-    }
-    text +=
-        "vptq's own loader works too; on a CPU it needs a device map: "
-        "`vptq.AutoModelForCausalLM.from_pretrained(folder, device_map={\"\": \"cpu\"})`.\n\n";
-  }
+  std::string text = "## Loading\n\n" + card.format.loading;
   for (const std::string& limit : card.limits) text += "- " + limit + "\n";
   return card.limits.empty() ? text : text + "\n";
 }
@@ -67,13 +47,14 @@ std::string loading_section(const ModelCard& card) {
 
 std::string model_card(const ModelCard& card) {
   std::string text = fmt::format(
-      "---\nlibrary_name: transformers\nbase_model: {}\ntags:\n- vptq\n- tessera\n---\n\n"
+      "---\nlibrary_name: transformers\nbase_model: {}\ntags:\n- {}\n- tessera\n---\n\n"
       "# {}\n\n"
-      "{} with the linear layers of its blocks vector-quantized (VPTQ); embeddings, norms and "
+      "{} with the linear layers of its blocks {}; embeddings, norms and "
       "output "
       "head are kept as {}.\n\n",
       JsonValue(card.base_model).to_text(),  // a JSON text is a YAML text, whatever is in it
-      card.name, card.base_model, name_of(dtype_of(card.stored_type)));
+      card.format.tag, card.name, card.base_model, card.format.method,
+      name_of(dtype_of(card.stored_type)));
   if (!card.recipe.empty()) {
     text += "## Recipe\n\n";
     for (const std::string& line : card.recipe) text += "- " + line + "\n";

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/dtype.hpp"
+#include "format/format_text.hpp"
 #include "format/packed_model.hpp"
 
 namespace tessera::format {
@@ -26,10 +27,9 @@ struct ModelCard {
   PackedSize size;
   std::uint64_t original_bytes = 0;
   StoredType stored_type = StoredType::float16;
-  bool has_tied_head = false;
-  bool stores_tied_head = false;
+  FormatText format;
   std::vector<Score> scores;
-  std::vector<std::string> limits;  ///< sentences of gpu_problems, each once
+  std::vector<std::string> limits;  ///< sentences on where the model will not run, each once
   std::string version;              ///< of this program
 };
 

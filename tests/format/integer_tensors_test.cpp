@@ -128,7 +128,7 @@ TEST(IntegerTensors, LastWordIsFilledWithZeros) {
   EXPECT_THAT(written.values<std::uint32_t>("a.weight_packed"), ElementsAre(0xFFFFFFFFu, 1u));
 }
 
-// The constants of formats.md 3.
+// The constants that files of other tools hold.
 TEST(IntegerTensors, SymmetricZeroPointsAreTheKnownWords) {
   const auto words = [](std::uint64_t bits) {
     const RandomIntegers wanted{

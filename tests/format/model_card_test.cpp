@@ -16,7 +16,7 @@ ModelCard card() {
   card.recipe = {"vptq, vector_len 4", "calibrated on 64 x 512 tokens"};
   card.size = {1000, 2062, 100, 1600};
   card.original_bytes = 3 << 20;
-  card.has_tied_head = true;
+  card.format = vptq_text(true, false);
   card.version = "0.1.0";
   return card;
 }
@@ -47,13 +47,44 @@ TEST(ModelCard, ScoresStandWithTheirConditions) {
 
 TEST(ModelCard, TiedHeads) {
   ModelCard twice = card();
-  twice.stores_tied_head = true;
+  twice.format = vptq_text(true, true);
   EXPECT_THAT(model_card(twice), HasSubstr("stored beside them all the same"));
   EXPECT_THAT(model_card(twice), HasSubstr("device_map={\"\": \"cpu\"}"));
   ModelCard untied = card();
-  untied.has_tied_head = false;
+  untied.format = vptq_text(false, false);
   EXPECT_THAT(model_card(untied), Not(HasSubstr("tied")));
   EXPECT_THAT(model_card(untied), HasSubstr("vptq's own loader works too"));
+}
+
+TEST(ModelCard, IntegersInCompressedTensors) {
+  ModelCard integers = card();
+  integers.format = integer_text(IntegerFormat::compressed_tensors, {.bits = 4, .group_size = 128});
+  const std::string text = model_card(integers);
+  EXPECT_THAT(text, HasSubstr("tags:\n- compressed-tensors\n- tessera\n"));
+  EXPECT_THAT(text,
+              HasSubstr("blocks quantized to 4-bit integers (symmetric, groups of 128 inputs)"));
+  EXPECT_THAT(text, HasSubstr("| packed layers (codes, scales, shapes) | 1000 |"));
+  EXPECT_THAT(text, HasSubstr("`compressed-tensors` (checked with 4.57.6 and 0.20.0)"));
+  EXPECT_THAT(text, Not(HasSubstr("0.18")));
+  integers.format = integer_text(IntegerFormat::compressed_tensors, {.bits = 3});
+  EXPECT_THAT(model_card(integers), HasSubstr("`compressed-tensors>=0.18`"));
+  integers.format =
+      integer_text(IntegerFormat::compressed_tensors, {.bits = 8, .input = InputQuantization()});
+  EXPECT_THAT(
+      model_card(integers),
+      HasSubstr("(symmetric, a scale for each output row), their inputs to 8 bits token by"));
+  EXPECT_THAT(model_card(integers), HasSubstr("max|x| / 127.5"));
+}
+
+TEST(ModelCard, IntegersInGptq) {
+  ModelCard integers = card();
+  integers.format = integer_text(IntegerFormat::gptq, {.bits = 4, .group_size = 128});
+  EXPECT_THAT(model_card(integers), HasSubstr("GPTQConfig(bits=4, backend=\"torch\")"));
+  EXPECT_THAT(model_card(integers), Not(HasSubstr("gptq_v2")));
+  integers.format = integer_text(IntegerFormat::gptq, {.bits = 4, .is_symmetric = false});
+  EXPECT_THAT(model_card(integers), HasSubstr("gptqmodel's own loader refuses asymmetric"));
+  integers.format = integer_text(IntegerFormat::gptq, {.bits = 3});
+  EXPECT_THAT(model_card(integers), HasSubstr("`checkpoint_format: gptq_v2`"));
 }
 
 }  // namespace

@@ -11,7 +11,6 @@ difference, 77 (skipped) where a package is missing.
 """
 import contextlib
 import io
-import subprocess
 import sys
 import tempfile
 import types
@@ -26,7 +25,6 @@ except ImportError:
     sys.modules["sentence_transformers.SentenceTransformer"] = stub
 
 try:
-    import numpy as np
     import torch
     import transformers
     from safetensors.torch import load_file
@@ -35,6 +33,8 @@ try:
         import vptq
         from vptq.layers.vqlinear import VQuantLinear
     dequant = sys.modules["vptq.ops.quant_gemm"].dequant
+    from common import (Report, logits_of, make_random_model, our_logits, random_tokens,
+                        relative_error, run)
 except ImportError as error:
     print(f"skipped: {error} (set TESSERA_INTEROP_PYTHON to an interpreter with torch, "
           "'transformers>=4.48,<5' and vptq==0.0.5.post1)")
@@ -81,23 +81,6 @@ RANDOM_MODELS = {
 }
 
 
-def run(*command, data=None):
-    done = subprocess.run([str(part) for part in command], input=data, capture_output=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.decode().strip()}")
-    return done.stdout
-
-
-def make_random_model(config, folder: Path):
-    torch.manual_seed(1)
-    model = AutoModelForCausalLM.from_config(config).float()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():  # transformers starts biases at 0
-            if name.endswith(".bias"):
-                parameter.normal_(0, 0.3)
-    model.save_pretrained(folder)
-
-
 def dense_weight(m: "VQuantLinear"):
     """The weight vptq itself computes with on a CPU."""
     def view(codebook, groups, entries, vector_len):
@@ -133,16 +116,6 @@ def weights_differ(model, ours) -> int:
     return sum(int((ours[name] != theirs[name].float()).sum()) for name in set(ours) & set(theirs))
 
 
-def relative_error(found, expected) -> float:
-    error = np.linalg.norm(found.astype(np.float64) - expected, axis=-1)
-    return float((error / np.linalg.norm(expected, axis=-1)).max())  # the worst token
-
-
-def logits_of(model, tokens):
-    with torch.no_grad():
-        return model(torch.from_numpy(tokens)).logits.float().numpy()
-
-
 def load_with_vptq(folder: Path):
     """vptq's own loader; it prints a progress bar."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -152,11 +125,7 @@ def load_with_vptq(folder: Path):
 class Checker:
     def __init__(self, make, dump, print_logits, scratch: Path):
         self.make, self.dump, self.print_logits, self.scratch = make, dump, print_logits, scratch
-        self.num_bad = 0
-
-    def report(self, what: str, is_good: bool, text: str):
-        self.num_bad += not is_good
-        print(f"{what:58s} {text}{'' if is_good else '  DIFFERS'}", flush=True)
+        self.report = Report()
 
     def check(self, what: str, model_folder: Path, options: str):
         packed, dense = self.scratch / "packed", self.scratch / "dense"
@@ -166,16 +135,14 @@ class Checker:
         run(self.dump, packed, dense)
         model = AutoModelForCausalLM.from_pretrained(packed, dtype=torch.float32)
         num_different = weights_differ(model, load_file(dense / "model.safetensors"))
-        tokens = np.random.default_rng(7).integers(0, model.config.vocab_size, (2, 24))
+        tokens = random_tokens(model)
         theirs = logits_of(model, tokens)
         as_dense = AutoModelForCausalLM.from_pretrained(dense, dtype=torch.float32)
         dense_error = relative_error(theirs, logits_of(as_dense, tokens))
-        ours = run(self.print_logits, dense, tokens.shape[1],
-                   data=tokens.astype(np.uint32).tobytes())
-        our_error = relative_error(np.frombuffer(ours, np.float32).reshape(theirs.shape), theirs)
+        our_error = relative_error(our_logits(self.print_logits, dense, tokens), theirs)
         is_good = num_different == 0 and dense_error < 1e-5 and our_error < LOGITS_LIMIT
-        self.report(what, is_good, f"{num_different} weights differ, logits {dense_error:.1e} "
-                                   f"from the dense model's, {our_error:.1e} from our forward's")
+        self.report.add(what, is_good, f"{num_different} weights differ, logits {dense_error:.1e} "
+                                       f"from the dense model's, {our_error:.1e} from our forward's")
         if "--store-tied-head" in options or not model.config.tie_word_embeddings:
             self.check_own_loader(what, packed, tokens, theirs)
 
@@ -184,8 +151,8 @@ class Checker:
         # It computes in the stored type.
         limit = {torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 2e-1}[model.dtype]
         error = relative_error(logits_of(model, tokens), expected)
-        self.report(what + ", vptq's own loader", error < limit,
-                    f"logits {error:.1e} apart in {model.dtype}")
+        self.report.add(what + ", vptq's own loader", error < limit,
+                        f"logits {error:.1e} apart in {model.dtype}")
 
 
 def main() -> int:
@@ -213,8 +180,7 @@ def main() -> int:
             checker.check(f"{name}: v 6, Kr 16", folder, "--v 6 --k 256 --kr 16")
             checker.check(f"{name}: float32", folder,
                           "--v 8 --k 256 --dtype float32 --store-tied-head")
-    print(f"{checker.num_bad} of the comparisons differ" if checker.num_bad else "all agree")
-    return 1 if checker.num_bad else 0
+    return checker.report.exit_code()
 
 
 if __name__ == "__main__":
