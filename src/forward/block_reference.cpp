@@ -59,11 +59,14 @@ struct PlainBlock {
     const model::LinearLayer layer = model::linear_layer(config, block, role);
     const auto quantization = source.input_quantization(layer.name);
     const Vector x = quantization ? rounded(input, *quantization) : input;
+    const model::RoleRows rows = layer.rows_of(role);
     const Matrix<float>& weight = matrix(layer);
-    Vector y(layer.out_features);
-    if (layer.has_bias) y = to_double(source.read_vector(layer.name + ".bias", layer.out_features));
+    Vector bias(layer.out_features), y(rows.count);
+    if (layer.has_bias) bias = to_double(source.read_vector(layer.name + ".bias", bias.size()));
     for (std::size_t i = 0; i < y.size(); ++i) {
-      for (std::size_t j = 0; j < x.size(); ++j) y[i] += static_cast<double>(weight(i, j)) * x[j];
+      const std::size_t row = rows.begin + i;
+      y[i] = bias[row];
+      for (std::size_t j = 0; j < x.size(); ++j) y[i] += static_cast<double>(weight(row, j)) * x[j];
     }
     return y;
   }

@@ -30,7 +30,17 @@ constexpr TensorNames kOptTensors{
     .positions = "model.decoder.embed_positions",
     .final_norm = "model.decoder.final_layer_norm"};
 
-constexpr std::array<Architecture, 5> kArchitectures{{
+constexpr TensorNames kPhi3Tensors{
+    .blocks = "model.layers",
+    .modules = {"self_attn.qkv_proj", "self_attn.qkv_proj", "self_attn.qkv_proj",
+                "self_attn.o_proj", "mlp.gate_up_proj", "mlp.gate_up_proj", "mlp.down_proj"},
+    .attention_norm = "input_layernorm",
+    .mlp_norm = "post_attention_layernorm",
+    .embedding = "model.embed_tokens",
+    .positions = "",
+    .final_norm = "model.norm"};
+
+constexpr std::array<Architecture, 6> kArchitectures{{
     {.name = "LlamaForCausalLM",
      .model_type = "llama",
      .tensors = kLlamaTensors,
@@ -57,6 +67,13 @@ constexpr std::array<Architecture, 5> kArchitectures{{
      .mlp_bias = Bias::always,
      .tied_embeddings = true,
      .max_positions = 2048},
+    {.name = "Phi3ForCausalLM",
+     .model_type = "phi3",
+     .tensors = kPhi3Tensors,
+     .window = Window::by_value,
+     .default_window = 0,
+     .norm_epsilon = 1e-5,
+     .max_positions = 4096},
     {.name = "Qwen2ForCausalLM",
      .model_type = "qwen2",
      .tensors = kLlamaTensors,

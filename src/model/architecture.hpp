@@ -22,7 +22,8 @@ inline constexpr std::size_t kNumInputRoles = 4;
 std::string_view name_of(InputRole role);  ///< "attention_input", ...
 InputRole input_of(LinearRole role);
 
-/// What a family calls its tensors.
+/// What a family calls its tensors. Roles that share a module are one fused layer, their rows in
+/// the order of the roles.
 struct TensorNames {
   std::string_view blocks;                                ///< block N's begin with blocks + ".N."
   std::array<std::string_view, kNumLinearRoles> modules;  ///< by LinearRole; empty: there is none
@@ -50,9 +51,11 @@ struct Architecture {
   Bias mlp_bias = Bias::never;  ///< key mlp_bias
   bool qk_norm = false;
   Window window = Window::never;
-  bool tied_embeddings = false;  ///< when config.json is silent, like the rest
-  std::size_t head_dim = 0;      ///< 0: hidden_size / num_attention_heads
-  std::size_t num_kv_heads = 0;  ///< 0: num_attention_heads
+  std::size_t default_window = 4096;  ///< 0: none
+  double norm_epsilon = 1e-6;         ///< RMSNorm
+  bool tied_embeddings = false;       ///< when config.json is silent, like the rest
+  std::size_t head_dim = 0;           ///< 0: hidden_size / num_attention_heads
+  std::size_t num_kv_heads = 0;       ///< 0: num_attention_heads
   std::size_t max_positions = 0;
 };
 
@@ -61,22 +64,33 @@ std::span<const Architecture> architectures();
 /// The row of config.architecture.
 const Architecture& architecture_of(const ModelConfig& config);
 
-/// One weight matrix of a transformer block that can be quantized.
+/// Rows [begin, begin + count) of a linear layer, which serve one role.
+struct RoleRows {
+  LinearRole role{};
+  std::size_t begin = 0;
+  std::size_t count = 0;
+};
+
+/// One weight matrix of a transformer block that can be quantized. Phi-3 keeps q, k, v in one and
+/// gate and up in another; each is a single layer then, with several parts that read one input.
 struct LinearLayer {
   std::size_t block = 0;
-  LinearRole role = LinearRole::q;
+  LinearRole role = LinearRole::q;  ///< of the first part
   std::string name;    ///< "model.layers.3.self_attn.q_proj"; the weight is name + ".weight"
   std::string module;  ///< "self_attn.q_proj"
   std::size_t out_features = 0;
   std::size_t in_features = 0;
   bool has_bias = false;
+  std::vector<RoleRows> parts;  ///< from the first row to the last; one where nothing is fused
 
   InputRole input() const { return input_of(role); }
+  RoleRows rows_of(LinearRole part) const;  ///< @pre the layer has this part
 };
 
 /// All linear layers of a block, in the order q, k, v, o, gate, up, down; the family may have no
-/// gate.
+/// gate, and fused layers stand once.
 std::vector<LinearLayer> linear_layers(const ModelConfig& config, std::size_t block);
+/// The layer that serves @p role, maybe among others.
 /// @pre the family has a layer of this role
 LinearLayer linear_layer(const ModelConfig& config, std::size_t block, LinearRole role);
 bool has_role(const ModelConfig& config, LinearRole role);

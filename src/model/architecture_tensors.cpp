@@ -1,4 +1,6 @@
 // The tensors of a family, from its row of the table.
+#include <algorithm>
+
 #include <fmt/core.h>
 
 #include "core/error.hpp"
@@ -64,25 +66,39 @@ bool has_role(const ModelConfig& config, LinearRole role) {
   return !module_of(config, role).empty();
 }
 
+RoleRows LinearLayer::rows_of(LinearRole part) const {
+  const auto found = std::ranges::find(parts, part, &RoleRows::role);
+  require(found != parts.end(), "the layer has rows of this role");
+  return *found;
+}
+
 LinearLayer linear_layer(const ModelConfig& config, std::size_t block, LinearRole role) {
   require(block < config.num_blocks, "a block's number is below their count");
   require(has_role(config, role), "the family has a layer of this role");
-  const std::string module(module_of(config, role));
-  const auto [out_features, in_features, has_bias] = extent_of(config, role);
-  return {.block = block,
-          .role = role,
-          .name = block_prefix(config, block) + module,
-          .module = module,
-          .out_features = out_features,
-          .in_features = in_features,
-          .has_bias = has_bias};
+  LinearLayer layer;
+  layer.block = block;
+  layer.module = module_of(config, role);
+  layer.name = block_prefix(config, block) + layer.module;
+  for (std::size_t i = 0; i < kNumLinearRoles; ++i) {
+    const auto part = static_cast<LinearRole>(i);
+    if (module_of(config, part) != layer.module) continue;
+    const Extent extent = extent_of(config, part);
+    if (layer.parts.empty()) layer.role = part;
+    layer.parts.push_back({part, layer.out_features, extent.out_features});
+    layer.out_features += extent.out_features;
+    layer.in_features = extent.in_features;
+    layer.has_bias = extent.has_bias;
+  }
+  return layer;
 }
 
 std::vector<LinearLayer> linear_layers(const ModelConfig& config, std::size_t block) {
   std::vector<LinearLayer> layers;
   for (std::size_t i = 0; i < kNumLinearRoles; ++i) {
     const auto role = static_cast<LinearRole>(i);
-    if (has_role(config, role)) layers.push_back(linear_layer(config, block, role));
+    if (!has_role(config, role)) continue;
+    LinearLayer layer = linear_layer(config, block, role);
+    if (layer.role == role) layers.push_back(std::move(layer));  // a fused one stands once
   }
   return layers;
 }

@@ -52,14 +52,14 @@ std::size_t num_windowed_blocks(const ConfigFields& fields, const Architecture& 
 
 std::optional<std::size_t> read_attention_window(const ConfigFields& fields,
                                                  const Architecture& row, std::size_t num_blocks) {
-  constexpr std::size_t kDefaultWindow = 4096;
   if (row.window == Architecture::Window::never) return std::nullopt;
   if (row.window == Architecture::Window::by_switch &&
       !fields.flag_or("use_sliding_window", false)) {
     return std::nullopt;
   }
-  if (fields.is_null("sliding_window")) return std::nullopt;
-  const std::size_t window = fields.size_or("sliding_window", kMaxPositions, kDefaultWindow);
+  const bool has_window = fields.has("sliding_window") || row.default_window != 0;
+  if (!has_window || fields.is_null("sliding_window")) return std::nullopt;
+  const std::size_t window = fields.size_or("sliding_window", kMaxPositions, row.default_window);
   const std::size_t windowed = num_windowed_blocks(fields, row, num_blocks);
   if (windowed != 0 && windowed != num_blocks) {
     fields.fail("sliding_window",

@@ -151,7 +151,7 @@ ModelConfig parse_model_config(const std::string& json, const std::string& origi
   config.activation = row.activation;
   config.norm = row.norm;
   config.norm_epsilon =
-      row.norm == NormKind::layer ? 1e-5 : fields.number_or("rms_norm_eps", 0, 1e-6);
+      row.norm == NormKind::layer ? 1e-5 : fields.number_or("rms_norm_eps", 0, row.norm_epsilon);
   read_positions(fields, row, config);
   config.sliding_window = read_attention_window(fields, row, config.num_blocks);
   config.tied_embeddings = fields.flag_or("tie_word_embeddings", row.tied_embeddings);

@@ -30,8 +30,9 @@ RopeScaling read_scaling(const ConfigFields& rope) {
     return scaling;
   }
   if (kind != "llama3") {
-    rope.fail("rope_type", fmt::format("is {} (this program knows default, linear and llama3)",
-                                       quote_name(kind)));
+    rope.fail(
+        rope.has("rope_type") ? "rope_type" : "type",
+        fmt::format("is {} (this program knows default, linear and llama3)", quote_name(kind)));
   }
   scaling.kind = RopeScaling::Kind::llama3;
   scaling.factor = rope.number("factor", 1);

@@ -45,6 +45,19 @@ const Variant kVariants[] = {
        c.head_dim = 16;
        c.rope_scaling = {model::RopeScaling::Kind::llama3, 8, 1, 4, 64};
      }},
+    {"phi3", [](model::ModelConfig& c) { c = test::tiny_phi3_config(); }},
+    {"phi3, heads of 10, window of 100",
+     [](model::ModelConfig& c) {
+       c = test::tiny_phi3_config();
+       c.head_dim = 10;
+       c.sliding_window = 100;
+     }},
+    {"phi3, heads of 80, no sharing",
+     [](model::ModelConfig& c) {
+       c = test::tiny_phi3_config();
+       c.head_dim = 80;
+       c.num_kv_heads = c.num_heads;
+     }},
     {"opt", [](model::ModelConfig& c) { c = test::tiny_opt_config(); }},
     {"opt, one head of 80",
      [](model::ModelConfig& c) {
@@ -235,6 +248,30 @@ TEST(Block, LayersThatReadOneInputQuantizeItAlike) {
   source.input_quantizations.erase("model.layers.0.self_attn.v_proj");
   EXPECT_THAT([&] { load_block(config, source, 0); },
               ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("self_attn.v_proj read")));
+}
+
+TEST(Block, FusedLayersGiveTheSameBitsAsTheirParts) {
+  Threads threads(2);
+  const model::ModelConfig fused = test::tiny_phi3_config(), apart = tiny_config();
+  const auto source = random_weights(fused, 3);
+  auto parts = random_weights(apart, 4);
+  for (auto& [name, tensor] : parts.tensors) {
+    if (source.tensors.contains(name)) tensor = source.tensors.at(name);
+  }
+  for (const model::LinearLayer& layer : model::linear_layers(fused, 1)) {
+    const auto& values = source.tensors.at(layer.name + ".weight").values;
+    for (const model::RoleRows& rows : layer.parts) {
+      const auto begin =
+          values.begin() + static_cast<std::ptrdiff_t>(rows.begin * layer.in_features);
+      const auto end = begin + static_cast<std::ptrdiff_t>(rows.count * layer.in_features);
+      const std::string name = model::linear_layer(apart, 1, rows.role).name + ".weight";
+      parts.tensors.at(name).values.assign(begin, end);
+    }
+  }
+  Matrix<float> hidden = random_matrix(258, fused.hidden_size, 1), expected = hidden.copy();
+  BlockForward(fused, 129).run(threads, load_block(fused, source, 1), {2, 129}, hidden, nullptr);
+  BlockForward(apart, 129).run(threads, load_block(apart, parts, 1), {2, 129}, expected, nullptr);
+  EXPECT_EQ(std::memcmp(hidden.data(), expected.data(), hidden.size() * sizeof(float)), 0);
 }
 
 TEST(Block, AnMlpWithoutAGateReadsWhatReluLeaves) {

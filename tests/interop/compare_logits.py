@@ -19,7 +19,7 @@ try:
     import torch
     import transformers
     from transformers import (AutoModelForCausalLM, LlamaConfig, MistralConfig, OPTConfig,
-                              Qwen2Config, Qwen3Config)
+                              Phi3Config, Qwen2Config, Qwen3Config)
 except ImportError as error:
     print(f"skipped: {error} (set TESSERA_INTEROP_PYTHON to an interpreter with torch and transformers)")
     sys.exit(77)
@@ -29,6 +29,7 @@ TINY = dict(hidden_size=48, intermediate_size=100, num_hidden_layers=3, num_atte
             tie_word_embeddings=False, initializer_range=0.2)
 OPT = dict(hidden_size=48, ffn_dim=100, num_hidden_layers=3, num_attention_heads=6, vocab_size=211,
            max_position_embeddings=1024, word_embed_proj_dim=48, init_std=0.2)
+PHI3 = dict(**TINY, pad_token_id=0)
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=128)
 
@@ -47,6 +48,9 @@ MODELS = {
                                             tie_word_embeddings=False),
     "opt, heads of 80": OPTConfig(**{**OPT, "hidden_size": 160, "word_embed_proj_dim": 160,
                                      "num_attention_heads": 2}),
+    "phi3": Phi3Config(**PHI3),
+    "phi3, heads of 10": Phi3Config(**PHI3, head_dim=10),
+    "phi3, heads of 80, window of 50": Phi3Config(**PHI3, head_dim=80, sliding_window=50),
     "qwen2": Qwen2Config(**TINY),
     "qwen2, window of 50": Qwen2Config(**TINY, use_sliding_window=True, sliding_window=50,
                                        max_window_layers=0),

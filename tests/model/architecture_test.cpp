@@ -99,6 +99,36 @@ TEST(Architecture, OptHasNoGateAndNamesOfItsOwn) {
   EXPECT_THROW(linear_layer(config, 0, LinearRole::gate), Bug);
 }
 
+TEST(Architecture, FusedLayersStandOnceWithThePlaceOfEachPart) {
+  ModelConfig config = tiny();
+  config.architecture = "Phi3ForCausalLM";
+  const auto layers = linear_layers(config, 1);
+  ASSERT_EQ(layers.size(), 4u);
+  EXPECT_EQ(layers[0].name, "model.layers.1.self_attn.qkv_proj");
+  EXPECT_EQ(layers[0].out_features, 12u + 4 + 4);
+  EXPECT_EQ(layers[0].in_features, 5u);
+  EXPECT_EQ(layers[1].module, "self_attn.o_proj");
+  EXPECT_EQ(layers[2].name, "model.layers.1.mlp.gate_up_proj");
+  EXPECT_EQ(layers[2].out_features, 14u);
+  EXPECT_EQ(layers[2].input(), InputRole::mlp_input);
+  const LinearLayer of_v = linear_layer(config, 1, LinearRole::v);
+  EXPECT_EQ(of_v.name, layers[0].name);
+  EXPECT_EQ(of_v.role, LinearRole::q);
+  EXPECT_EQ(of_v.rows_of(LinearRole::v).begin, 16u);
+  EXPECT_EQ(of_v.rows_of(LinearRole::v).count, 4u);
+  EXPECT_EQ(layers[2].rows_of(LinearRole::up).begin, 7u);
+  EXPECT_EQ(shape_of(config, "model.layers.0.self_attn.qkv_proj.weight"), (Shape{20, 5}));
+  EXPECT_THROW(of_v.rows_of(LinearRole::o), Bug);
+}
+
+TEST(Architecture, ALayerThatIsNotFusedIsAllOfOnePart) {
+  for (const LinearLayer& layer : linear_layers(tiny_opt(), 0)) {
+    ASSERT_EQ(layer.parts.size(), 1u);
+    EXPECT_EQ(layer.rows_of(layer.role).begin, 0u);
+    EXPECT_EQ(layer.rows_of(layer.role).count, layer.out_features);
+  }
+}
+
 TEST(Architecture, NormsHaveABiasWhereTheySubtractTheMean) {
   EXPECT_EQ(attention_norm(tiny(), 1).weight, "model.layers.1.input_layernorm.weight");
   EXPECT_EQ(mlp_norm(tiny(), 0).weight, "model.layers.0.post_attention_layernorm.weight");

@@ -35,6 +35,12 @@ TEST(AttentionWindow, LlamaHasNone) {
   EXPECT_EQ(window_of("llama", R"({"sliding_window":16})"), std::nullopt);
 }
 
+TEST(AttentionWindow, Phi3sIsOffUnlessItHasAValue) {
+  EXPECT_EQ(window_of("phi3", "{}"), std::nullopt);
+  EXPECT_EQ(window_of("phi3", R"({"sliding_window":null})"), std::nullopt);
+  EXPECT_EQ(window_of("phi3", R"({"sliding_window":2047})"), 2047u);
+}
+
 TEST(AttentionWindow, MistralsIsOnUnlessNull) {
   EXPECT_EQ(window_of("mistral", "{}"), 4096u);
   EXPECT_EQ(window_of("mistral", R"({"sliding_window":16,"max_window_layers":2})"), 16u);

@@ -124,6 +124,20 @@ TEST(ModelConfig, OptsOtherNetworksAreRefused) {
               AllOf(HasSubstr("_remove_final_layer_norm is true"), HasSubstr("before its head")));
 }
 
+TEST(ModelConfig, Phi3sDefaultsAndWhatOfItIsNotKnown) {
+  const ModelConfig config = parse({}, "Phi3ForCausalLM");
+  EXPECT_EQ(config.norm_epsilon, 1e-5);
+  EXPECT_EQ(config.max_positions, 4096u);
+  EXPECT_EQ(config.num_kv_heads, 8u);
+  EXPECT_FALSE(config.sliding_window || config.tied_embeddings || config.qkv_bias);
+  EXPECT_EQ(parse({{"sliding_window", 2047}}, "Phi3ForCausalLM").sliding_window, 2047u);
+  EXPECT_THAT(refusal({{"rope_scaling", {{"type", "longrope"}, {"short_factor", json::array()}}}},
+                      "Phi3ForCausalLM"),
+              HasSubstr("rope_scaling.type is 'longrope' (this program knows default, linear"));
+  EXPECT_THAT(refusal({{"partial_rotary_factor", 0.75}}, "Phi3ForCausalLM"),
+              HasSubstr("partial_rotary_factor is 0.75 (this program rotates whole heads"));
+}
+
 TEST(ModelConfig, LearnedPositionsBoundTheLength) {
   const ModelConfig config = parse(opt({{"max_position_embeddings", 40}}), "OPTForCausalLM");
   EXPECT_NO_THROW(require_positions(config, 40, "x"));
@@ -137,8 +151,8 @@ TEST(ModelConfig, UnknownArchitecturesAreRefusedWithTheKnownOnes) {
   EXPECT_THAT(
       refusal({}, "GPT2LMHeadModel"),
       AllOf(HasSubstr("names 'GPT2LMHeadModel'"),
-            HasSubstr("LlamaForCausalLM, MistralForCausalLM, OPTForCausalLM, Qwen2ForCausalLM, "
-                      "Qwen3ForCausalLM")));
+            HasSubstr("LlamaForCausalLM, MistralForCausalLM, OPTForCausalLM, Phi3ForCausalLM, "
+                      "Qwen2ForCausalLM, Qwen3ForCausalLM")));
   for (const json& value : {json::array(), json("LlamaForCausalLM"), json{1}, json{"A", "B"}}) {
     EXPECT_THAT(refusal({{"architectures", value}}), HasSubstr("not a list of one name"));
   }

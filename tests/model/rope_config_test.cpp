@@ -62,7 +62,7 @@ TEST(RopeConfig, UnknownKindsAndMissingNumbersAreRefused) {
     const std::string json =
         std::string(R"({"rope_scaling":{"type":")") + kind + R"(","factor":2}})";
     EXPECT_THAT(refusal(json.c_str()),
-                HasSubstr(std::string("config.json: rope_scaling.rope_type is '") + kind + "'"));
+                HasSubstr(std::string("config.json: rope_scaling.type is '") + kind + "'"));
   }
   EXPECT_THAT(refusal(R"({"rope_parameters":{"rope_type":"yarn"}})"),
               HasSubstr("rope_parameters.rope_type"));

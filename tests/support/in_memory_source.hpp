@@ -96,4 +96,11 @@ inline model::ModelConfig tiny_opt_config() {
   return config;
 }
 
+/// A Phi-3 of the same sizes as tiny_config(): q, k, v and gate, up are fused.
+inline model::ModelConfig tiny_phi3_config() {
+  model::ModelConfig config = tiny_config();
+  config.architecture = "Phi3ForCausalLM";
+  return config;
+}
+
 }  // namespace tessera::test

@@ -20,6 +20,15 @@ inline std::string tiny_opt_json(const std::string& more = "") {
             "max_position_embeddings": 128, "word_embed_proj_dim": 36, "torch_dtype": "float32"})";
 }
 
+/// The config.json of a Phi-3: 2 blocks, 4 heads of 10 over 2 key-value heads.
+inline std::string tiny_phi3_json(const std::string& more = "") {
+  return R"({"architectures": ["Phi3ForCausalLM"], "model_type": "phi3",)" + more +
+         R"("hidden_act": "silu", "hidden_size": 40, "intermediate_size": 44,
+            "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+            "vocab_size": 61, "max_position_embeddings": 128, "rms_norm_eps": 1e-05,
+            "sliding_window": 12, "torch_dtype": "float32"})";
+}
+
 /// Writes config.json, model.safetensors (F32) and a tokenizer.json nobody reads.
 inline void write_model_folder(const std::filesystem::path& folder, const std::string& config_json,
                                std::uint64_t seed = 1) {
