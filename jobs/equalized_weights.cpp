@@ -54,12 +54,12 @@ void EqualizedWeights::fold(std::size_t block, InputRole role, std::span<const f
       const auto owner = tied_channels(config, role);
       std::vector<float> by_row(config.kv_size());
       for (std::size_t j = 0; j < owner.size(); ++j) by_row[owner[j]] = scale[j];
-      fold_into_rows(model::linear_layer(config, block, LinearRole::v), by_row);
+      fold_into_rows(model::linear_layer(config, block, LinearRole::v), LinearRole::v, by_row);
       scale_columns(block, role, scale);
       return;
     }
     case InputRole::mlp_hidden:
-      fold_into_rows(model::linear_layer(config, block, LinearRole::up), scale);
+      fold_into_rows(model::linear_layer(config, block, LinearRole::up), LinearRole::up, scale);
       scale_columns(block, role, scale);
       return;
   }
@@ -86,15 +86,17 @@ std::vector<float> EqualizedWeights::fold_into_norm(std::size_t block, InputRole
   return effective;
 }
 
-void EqualizedWeights::fold_into_rows(const model::LinearLayer& producer,
+void EqualizedWeights::fold_into_rows(const model::LinearLayer& producer, LinearRole role,
                                       std::span<const float> by_row) {
+  const model::RoleRows rows = producer.rows_of(role);
+  require(rows.count == by_row.size(), "a scale for each row that makes the input");
+  std::vector<float> divisors(producer.out_features, 1.0f);
+  std::ranges::copy(by_row, divisors.begin() + static_cast<std::ptrdiff_t>(rows.begin));
+  if (producer.has_bias) changes_[producer.name + ".bias"] = {divisors.size(), 1, {}, divisors, {}};
   Change& change = changes_[producer.name + ".weight"];
   change.rows = producer.out_features;
   change.cols = producer.in_features;
-  change.row.assign(by_row.begin(), by_row.end());
-  if (producer.has_bias) {
-    changes_[producer.name + ".bias"] = {by_row.size(), 1, {}, {by_row.begin(), by_row.end()}, {}};
-  }
+  change.row = std::move(divisors);
 }
 
 void EqualizedWeights::scale_columns(std::size_t block, InputRole role,

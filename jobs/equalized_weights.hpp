@@ -54,7 +54,8 @@ class EqualizedWeights final : public model::TensorSource {
   void fold(std::size_t block, model::InputRole role, std::span<const float> scale);
   std::vector<float> fold_into_norm(std::size_t block, model::InputRole role,
                                     std::span<const float> scale);
-  void fold_into_rows(const model::LinearLayer& producer, std::span<const float> by_row);
+  void fold_into_rows(const model::LinearLayer& producer, model::LinearRole role,
+                      std::span<const float> by_row);
   void scale_columns(std::size_t block, model::InputRole role, std::span<const float> scale);
 
   const PreparedRun& prepared_;
