@@ -290,7 +290,7 @@ TEST(Block, AnMlpWithoutAGateReadsWhatReluLeaves) {
   const auto& bias = weights.bias_of(model::LinearRole::up);
   for (std::size_t i = 0; i < 10; ++i) {
     for (std::size_t j = 0; j < first.cols(); ++j) {
-      ASSERT_EQ(recorder.inputs[3](i, j), std::max(0.0F, first(i, j) + bias[j]));
+      ASSERT_NEAR(recorder.inputs[3](i, j), std::max(0.0F, first(i, j) + bias[j]), 1e-5);
     }
   }
 }
