@@ -69,7 +69,7 @@ solver::IntegerLayer integer_sizes(const LayerUnit& unit, StoredType stored_type
                                 : sizes.in_features;
   sizes.is_symmetric = settings.symmetric;
   sizes.scale_type = stored_type;
-  if (settings.quantizes_input()) sizes.input = solver::static_input(0, 0, settings.input_scale);
+  if (settings.quantizes_input()) sizes.input = solver::static_input(0, 0, settings.input_scale, stored_type);
   sizes.has_bias = unit.layer.has_bias;
   return sizes;
 }

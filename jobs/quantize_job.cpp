@@ -6,6 +6,7 @@
 #include "jobs/attempt.hpp"
 #include "jobs/machine.hpp"
 #include "jobs/stages/assemble.hpp"
+#include "jobs/stages/audit.hpp"
 #include "jobs/stages/calibrate.hpp"
 #include "jobs/stages/equalize.hpp"
 #include "jobs/stages/evaluate.hpp"
@@ -48,6 +49,7 @@ RunReport run_quantize_job(const QuantizeJob& job, ExistingRun existing, RunCont
     work.verify(run.comm);
 
     timed(run, work, "calibrate", [&] { calibrate(run, prepared, work); });
+    audit(run, prepared, work);
     timed(run, work, "equalize", [&] { equalize(run, prepared, work); });
     timed(run, work, "solve", [&] { solve(run, prepared, work); });
     const auto model = timed(run, work, "assemble", [&] { return assemble(run, prepared, work); });

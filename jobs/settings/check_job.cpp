@@ -37,9 +37,10 @@ void check(Problems& problems, const CalibrationSettings& s) {
   }
   for (std::size_t i = 0; i < s.only_shards.size(); ++i) {
     if (s.only_shards[i] < s.num_shards) continue;
-    problems.add(fmt::format("only_shards[{}]", i),
-                 fmt::format("is {} (there are num_shards = {}, counted from 0). Name some of them.",
-                             s.only_shards[i], s.num_shards));
+    problems.add(
+        fmt::format("only_shards[{}]", i),
+        fmt::format("is {} (there are num_shards = {}, counted from 0). Name some of them.",
+                    s.only_shards[i], s.num_shards));
   }
   if (s.num_shards > s.num_samples) {
     problems.add("num_shards",
@@ -59,11 +60,14 @@ void check(Problems& problems, const QuantizeSettings& s) {
     problems.add("gptq.rounding", "is rtn (this is the section of GPTQ). Use the method rtn.");
   }
   if (s.rtn.rounding != solver::Rounding::rtn) {
-    problems.add("rtn.rounding", "is gptq (this is the section of plain rounding). Use the method gptq.");
+    problems.add("rtn.rounding",
+                 "is gptq (this is the section of plain rounding). Use the method gptq.");
   }
   if (s.equalize && (s.method == Method::gptq || s.method == Method::rtn)) {
-    problems.add("equalize", "is true (the methods gptq and rtn leave the model as it is). Use the method aweq, which has "
-                             "both roundings.");
+    problems.add("equalize",
+                 "is true (the methods gptq and rtn leave the model as it is). Use the method "
+                 "aweq, which has "
+                 "both roundings.");
   }
 }
 
@@ -71,11 +75,13 @@ namespace {
 
 /// Codebooks and integers have formats of their own.
 void check(Problems& problems, const OutputSettings& s, Method method) {
-  const bool wants_codebooks = method == Method::vptq, has_codebooks = s.format == OutputFormat::vptq;
+  const bool wants_codebooks = method == Method::vptq,
+             has_codebooks = s.format == OutputFormat::vptq;
   if (wants_codebooks == has_codebooks) return;
   problems.add("output.format",
                wants_codebooks
-                   ? "holds integers (the method vptq makes codebooks). Use the format vptq, or the method aweq, gptq or rtn."
+                   ? "holds integers (the method vptq makes codebooks). Use the format vptq, or "
+                     "the method aweq, gptq or rtn."
                    : "is vptq (the method makes integers). Choose compressed-tensors or gptq.");
 }
 

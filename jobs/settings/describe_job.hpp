@@ -37,6 +37,21 @@ void describe(Fields& f, ModelSettings& s) {
 }
 
 template <class Fields>
+void describe(Fields& f, AuditSettings& s) {
+  f("max_dead_channels", s.max_dead_channels,
+    "share of an input's channels that may be zero for every token", between(0, 1),
+    without_effect());
+  f("max_constant_channels", s.max_constant_channels,
+    "share of an input's channels that may have one value for every token", between(0, 1),
+    without_effect());
+  f("min_rank", s.min_rank,
+    "least numerical rank of a Hessian, as a share of its size; 0 to skip the factorizations",
+    between(0, 1), without_effect());
+  f("max_repeated_samples", s.max_repeated_samples,
+    "share of the samples that may have the tokens of another", between(0, 1), without_effect());
+}
+
+template <class Fields>
 void describe(Fields& f, CalibrationSettings& s) {
   f("text", s.text, "plain text or .jsonl files, tokenized once, in this order", alias("dataset"));
   f("tokens", s.tokens, "a ready token file (HDF5) instead of text");
@@ -53,6 +68,7 @@ void describe(Fields& f, CalibrationSettings& s) {
     "`tessera "
     "merge` joins the work folders",
     at_least(0), without_effect());
+  f("audit", s.audit, "limits that the calibration has to keep before anything is solved");
 }
 
 template <class Fields>
@@ -74,8 +90,7 @@ void describe(Fields& f, QuantizeSettings& s) {
     between(0, 1), alias("percdamp"), alias("damp_percent"), alias("damp_fraction"),
     alias("rel_damp"));
   f("seed", s.seed, "of all random numbers, which also depend on the layer's name", alias("kseed"));
-  f("equalize", s.equalize,
-    "with the method vptq: balance inputs and weights first, as aweq does");
+  f("equalize", s.equalize, "with the method vptq: balance inputs and weights first, as aweq does");
   f("vptq", s.vptq, "settings of the method vptq");
   f("aweq", s.aweq, "settings of the method aweq: equalized integers with corrected biases");
   f("gptq", s.gptq, "settings of the method gptq: integers, not equalized");

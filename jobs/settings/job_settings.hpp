@@ -25,6 +25,16 @@ struct ModelSettings {
   bool operator==(const ModelSettings&) const = default;
 };
 
+/// What a calibration must not exceed before anything is solved from it. Shares, of the channels of
+/// an input or of the samples.
+struct AuditSettings {
+  double max_dead_channels = 1;      ///< zero for every token
+  double max_constant_channels = 1;  ///< one value, not zero, for every token
+  double min_rank = 0;  ///< of the Hessian's numerical rank in its size; 0: not looked for
+  double max_repeated_samples = 0.5;
+  bool operator==(const AuditSettings&) const = default;
+};
+
 /// The text that decides which directions of a layer's input matter. Either `text` or `tokens` is
 /// given.
 struct CalibrationSettings {
@@ -34,6 +44,7 @@ struct CalibrationSettings {
   int max_seq_length = 2048;     ///< tokens a sample
   int num_shards = 8;            ///< fixes the order of summation
   std::vector<int> only_shards;  ///< calibrate these and stop, for `tessera merge`; empty: all
+  AuditSettings audit;
   bool operator==(const CalibrationSettings&) const = default;
 };
 
@@ -56,7 +67,7 @@ struct LayerOverride {
 
 struct QuantizeSettings {
   Method method = Method::vptq;
-  std::vector<std::string> targets = {".*_proj"};  ///< patterns; see layer_choice.hpp
+  std::vector<std::string> targets = {".*_proj", "fc1", "fc2"};  ///< patterns; see layer_choice.hpp
   std::vector<std::string> ignore = {"lm_head"};
   double dampening_frac = 0.05;  ///< share of the Hessian's typical diagonal added to its diagonal
   std::uint64_t seed = 0;

@@ -38,14 +38,16 @@ const LayerOverride* first_match(const QuantizeSettings& settings, std::string_v
 
 }  // namespace
 
-solver::VptqSettings vptq_settings_for(const QuantizeSettings& settings, std::string_view layer_name) {
+solver::VptqSettings vptq_settings_for(const QuantizeSettings& settings,
+                                       std::string_view layer_name) {
   const LayerOverride* own = first_match(settings, layer_name);
   auto chosen = own == nullptr ? settings.vptq : own->vptq;
   chosen.seed = settings.seed;
   return chosen;
 }
 
-solver::AweqSettings integer_settings_for(const QuantizeSettings& settings, std::string_view layer_name) {
+solver::AweqSettings integer_settings_for(const QuantizeSettings& settings,
+                                          std::string_view layer_name) {
   require(settings.method != Method::vptq, "codebooks have settings of their own");
   if (settings.method == Method::aweq) {
     const LayerOverride* own = first_match(settings, layer_name);

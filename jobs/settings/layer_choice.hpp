@@ -17,9 +17,12 @@ bool is_target(const QuantizeSettings& settings, std::string_view layer_name);
 
 /// Those of the first override that matches, else the section's own; seeded with the section's
 /// seed.
-solver::VptqSettings vptq_settings_for(const QuantizeSettings& settings, std::string_view layer_name);
-/// The same of a method that makes integers; gptq and rtn are aweq without equalization and correction.
+solver::VptqSettings vptq_settings_for(const QuantizeSettings& settings,
+                                       std::string_view layer_name);
+/// The same of a method that makes integers; gptq and rtn are aweq without equalization and
+/// correction.
 /// @pre settings.method is not vptq
-solver::AweqSettings integer_settings_for(const QuantizeSettings& settings, std::string_view layer_name);
+solver::AweqSettings integer_settings_for(const QuantizeSettings& settings,
+                                          std::string_view layer_name);
 
 }  // namespace tessera::jobs

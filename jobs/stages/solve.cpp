@@ -45,7 +45,8 @@ bool all_finite(std::span<const float> values) {
 }
 bool is_finite(const solver::VptqLayer& layer) {
   return all_finite(layer.centroids.span()) && all_finite(layer.res_centroids.span()) &&
-         all_finite(layer.outlier_centroids.span()) && all_finite(layer.scale) && all_finite(layer.bias);
+         all_finite(layer.outlier_centroids.span()) && all_finite(layer.scale) &&
+         all_finite(layer.bias);
 }
 bool is_finite(const solver::IntegerLayer& layer) {
   return all_finite(layer.scale.span()) && all_finite(layer.bias);
@@ -58,17 +59,20 @@ void require_finite(const std::string& name, const SolvedLayer& solved) {
   if (!ok) throw Bug("the solver gave numbers that are not finite for " + name);
 }
 
-/// The bias with the mean of the output error taken away, where the architecture has a place for it.
-void correct(Threads& threads, const PreparedRun& prepared, const LayerUnit& unit, const solver::LayerProblem& problem,
-             const LayerInput& input, solver::IntegerResult& result) {
+/// The bias with the mean of the output error taken away, where the architecture has a place for
+/// it.
+void correct(Threads& threads, const PreparedRun& prepared, const LayerUnit& unit,
+             const solver::LayerProblem& problem, const LayerInput& input,
+             solver::IntegerResult& result) {
   if (unit.aweq().bias_correction == solver::BiasCorrection::off) return;
   if (!model::may_have_bias(prepared.config, unit.layer.role)) return;
-  const auto corrected = solver::correct_bias(threads, problem, solver::dequantize(result.layer), input.mean,
-                                              input.num_tokens);
+  const auto corrected = solver::correct_bias(threads, problem, solver::dequantize(result.layer),
+                                              input.mean, input.num_tokens);
   result.report.bias_gain = corrected.gain;
   if (corrected.change.empty()) return;
   if (result.layer.bias.empty()) result.layer.bias.resize(unit.layer.out_features);
-  for (std::size_t i = 0; i < corrected.change.size(); ++i) result.layer.bias[i] += corrected.change[i];
+  for (std::size_t i = 0; i < corrected.change.size(); ++i)
+    result.layer.bias[i] += corrected.change[i];
   result.layer.has_bias = true;
 }
 
@@ -76,11 +80,15 @@ SolvedLayer solve_integers(Threads& threads, const PreparedRun& prepared, const 
                            const solver::LayerProblem& problem, const LayerInput& input,
                            const EqualizedWeights& weights) {
   const solver::IntegerSettings& settings = unit.aweq().integers;
-  auto result = solver::solve_integers(threads, problem, settings, prepared.job.quantize.dampening_frac,
-                                       scale_type(prepared.job.output));
-  if (settings.quantizes_input()) result.layer.input = solver::static_input(input.low, input.high, settings.input_scale);
+  auto result =
+      solver::solve_integers(threads, problem, settings, prepared.job.quantize.dampening_frac,
+                             scale_type(prepared.job.output));
+  if (settings.quantizes_input())
+    result.layer.input = solver::static_input(input.low, input.high, settings.input_scale,
+                                              scale_type(prepared.job.output));
   result.layer.has_bias = unit.layer.has_bias;
-  if (unit.layer.has_bias) result.layer.bias = weights.read_vector(unit.layer.name + ".bias", unit.layer.out_features);
+  if (unit.layer.has_bias)
+    result.layer.bias = weights.read_vector(unit.layer.name + ".bias", unit.layer.out_features);
   correct(threads, prepared, unit, problem, input, result);
   return {std::move(result.layer), std::move(result.report), 0};
 }
@@ -96,8 +104,9 @@ SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const Laye
   if (unit.makes_integers()) {
     solved = solve_integers(threads, prepared, unit, problem, input, weights);
   } else {
-    auto result = solver::solve_vptq(threads, problem, unit.vptq(), prepared.job.quantize.dampening_frac,
-                                     prepared.job.output.dtype);
+    auto result =
+        solver::solve_vptq(threads, problem, unit.vptq(), prepared.job.quantize.dampening_frac,
+                           prepared.job.output.dtype);
     solved = {std::move(result.layer), std::move(result.report), 0};
   }
   require_finite(unit.layer.name, solved);

@@ -1,9 +1,9 @@
 // The acceptance tests 1, 5 and 6 of aweq.md section 7: folding changes no output.
 #include "jobs/equalized_weights.hpp"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 #include "evaluation/perplexity.hpp"
 #include "jobs/plan.hpp"
@@ -50,7 +50,8 @@ class Equalized {
     const std::vector<std::size_t> windows = {0, 1, 2, 3};
     Threads threads(1);
     SilentLog log;
-    return evaluation::window_losses(threads, log, prepared_.config, weights, tokens, 16, windows, "");
+    return evaluation::window_losses(threads, log, prepared_.config, weights, tokens, 16, windows,
+                                     "");
   }
   double largest_change() const {
     const auto before = losses(*prepared_.weights), after = losses(*folded_);
@@ -84,7 +85,8 @@ TEST(EqualizedWeights, TheFunctionIsPreservedForOtherFamilies) {
   EXPECT_LT(Equalized({}, StoredType::float32, test::tiny_phi3_json()).largest_change(), 1e-5);
 }
 
-/// Columns follow what the rounded norm really lost: without that, bfloat16 norms cost 2^-9 a channel.
+/// Columns follow what the rounded norm really lost: without that, bfloat16 norms cost 2^-9 a
+/// channel.
 TEST(EqualizedWeights, NormsRoundedToTheStoredTypeCostNothing) {
   const Equalized model({}, StoredType::bfloat16);
   EXPECT_LT(model.largest_change(), 1e-5);
@@ -95,7 +97,8 @@ TEST(EqualizedWeights, NormsRoundedToTheStoredTypeCostNothing) {
 }
 
 TEST(EqualizedWeights, QueryHeadsOfAGroupShareTheirScales) {
-  const Equalized model({.hidden_size = 32, .num_heads = 4, .num_kv_heads = 2}, StoredType::float32);
+  const Equalized model({.hidden_size = 32, .num_heads = 4, .num_kv_heads = 2},
+                        StoredType::float32);
   const auto scale = model.folded().scale_of(1, model::InputRole::attention_output);
   ASSERT_EQ(scale.size(), 32u);
   for (std::size_t j = 0; j < 8; ++j) {
@@ -108,7 +111,8 @@ TEST(EqualizedWeights, QueryHeadsOfAGroupShareTheirScales) {
 TEST(EqualizedWeights, TheGateIsNotScaledByWhatComesAfterIt) {
   const Equalized model({}, StoredType::float32);
   const auto input = model.folded().scale_of(0, model::InputRole::mlp_input);
-  const auto before = model.prepared().weights->read_matrix("model.layers.0.mlp.gate_proj.weight", 36, 24);
+  const auto before =
+      model.prepared().weights->read_matrix("model.layers.0.mlp.gate_proj.weight", 36, 24);
   const auto after = model.folded().read_matrix("model.layers.0.mlp.gate_proj.weight", 36, 24);
   for (std::size_t i = 0; i < 36; ++i) {
     for (std::size_t j = 0; j < 24; ++j) EXPECT_FLOAT_EQ(after(i, j), before(i, j) * input[j]);

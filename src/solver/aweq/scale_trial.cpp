@@ -82,7 +82,7 @@ Matrix<float> ScaleTrial::quantized_input(std::span<const float> scale) const {
     low = std::min(low, input_.minimum[j] / scale[j]);
     high = std::max(high, input_.maximum[j] / scale[j]);
   }
-  const InputQuantization fixed = static_input(low, high, integers_.input_scale);
+  const InputQuantization fixed = static_input(low, high, integers_.input_scale, scale_type_);
   for (std::size_t i = 0; i < x.rows(); ++i) {
     for (std::size_t j = 0; j < x.cols(); ++j) x(i, j) = input_.rows(i, j) / scale[j];
     const auto row = x.view().row_span(i);
