@@ -160,6 +160,7 @@ IntegerFileConfig read_gptq(const ConfigFields& fields) {
   config.scheme.is_symmetric = fields.flag_or("sym", true);
   expect(fields, "pack_dtype", "int32");
   expect_flag(fields, "lm_head", false);
+  expect_flag(fields, "desc_act", false);
   const std::string form = fields.text_or("checkpoint_format", "gptq");
   if (form != "gptq" && form != "gptq_v2") {
     fields.fail("checkpoint_format", fmt::format("is {} (this program reads gptq and gptq_v2)",

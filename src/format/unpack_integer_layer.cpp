@@ -142,8 +142,8 @@ void check_g_idx(const Parts& parts, const IntegerLayer& l) {
   for (std::size_t j = 0; j < g_idx.size(); ++j) {
     const std::size_t wanted = j / l.group_size;
     if (g_idx[j] >= 0 && static_cast<std::size_t>(g_idx[j]) == wanted) continue;
-    parts.fail("g_idx", fmt::format("element {} is {}, not {} (this program reads groups of "
-                                    "neighbouring columns, made without activation order)",
+    parts.fail("g_idx", fmt::format("element {} is {}, not {} (without activation order, "
+                                    "neighbouring columns share a group)",
                                     j, g_idx[j], wanted));
   }
 }

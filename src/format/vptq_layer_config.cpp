@@ -53,7 +53,7 @@ class Keys {
   }
   [[noreturn]] void fail(const std::string& problem) const {
     throw InputError(
-        fmt::format("{} {}. The folder is no VPTQ model this program can read, or is "
+        fmt::format("{} {}. The folder is no packed model this program can read, or is "
                     "damaged.",
                     origin_, problem));
   }

@@ -101,6 +101,8 @@ TEST(IntegerFileConfig, NamesKeyValueAndWhatCanBeRead) {
   EXPECT_THAT(message(kGptq, "gptq_v2", "marlin"), HasSubstr("checkpoint_format is 'marlin'"));
   EXPECT_THAT(message(kGptq, "\"lm_head\": false", "\"lm_head\": true"),
               HasSubstr("lm_head is true"));
+  EXPECT_THAT(message(kGptq, "\"desc_act\": false", "\"desc_act\": true"),
+              HasSubstr("desc_act is true (this program reads false)"));
   EXPECT_THAT(message(kGptq, "\"lm_head\"", R"("dynamic": {"+:a": {"bits": 8}}, "lm_head")"),
               HasSubstr("dynamic has '+:a'"));
   EXPECT_THAT(message(kGptq, "\"gptq\"", "\"vptq\""), HasSubstr("quant_method is 'vptq'"));

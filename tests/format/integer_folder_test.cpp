@@ -315,7 +315,7 @@ TEST_F(DamagedIntegerFolder, ConfigAndTensorsMustAgreeOnWhatIsPacked) {
 TEST_F(DamagedIntegerFolder, ContentsThatMakeNoSense) {
   pack_gptq();
   EXPECT_THAT(with_value<std::int32_t>(".g_idx", 40, 0),
-              HasSubstr("element 40 is 0, not 1 (this program reads groups of neighbouring"));
+              HasSubstr("element 40 is 0, not 1 (without activation order"));
   EXPECT_THAT(with_value<std::int32_t>(".g_idx", 0, -1), HasSubstr("element 0 is -1, not 0"));
   EXPECT_THAT(with_value<std::int32_t>(".g_idx", 63, 1 << 30), HasSubstr("element 63 is"));
   EXPECT_THAT(with_value(".scales", 65, f16_from_float(0)),
