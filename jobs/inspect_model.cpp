@@ -4,6 +4,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "format/integer_folder.hpp"
 #include "format/vptq_folder.hpp"
 #include "format/vptq_layer_config.hpp"
 #include "jobs/inspect.hpp"
@@ -52,6 +53,36 @@ std::uint64_t packed_bytes(const std::map<std::string, std::uint64_t>& bytes_of_
     if (it->first != prefix + "bias") sum += it->second;
   }
   return sum;
+}
+
+/// What a layer of integers is made of.
+JsonValue integer_row(const std::string& name, const solver::IntegerLayer& layer) {
+  return JsonValue::object()
+      .set("name", name)
+      .set("out_features", layer.out_features)
+      .set("in_features", layer.in_features)
+      .set("bits", layer.bits)
+      .set("group_size", layer.group_size)
+      .set("symmetric", layer.is_symmetric)
+      .set("quantizes_input", layer.input.has_value())
+      .set("has_bias", layer.has_bias)
+      .set("bits_per_weight", static_cast<double>(solver::stored_bits(layer)) /
+                                  static_cast<double>(layer.out_features * layer.in_features));
+}
+
+void add_integer_layers(JsonValue& document, const fs::path& folder) {
+  const format::IntegerFolder packed(folder);
+  JsonValue layers = JsonValue::list();
+  double bits = 0, weights = 0;
+  for (const std::string& name : packed.packed_layers()) {
+    const solver::IntegerLayer layer = packed.packed_layer(name);
+    bits += static_cast<double>(solver::stored_bits(layer));
+    weights += static_cast<double>(layer.out_features) * static_cast<double>(layer.in_features);
+    layers.append(integer_row(name, layer));
+  }
+  document.set("bits_per_weight", bits / weights);
+  document.set("packed_layers", layers.items().size());
+  document.set("layers", std::move(layers));
 }
 
 /// The table of packed layers, and the bits a weight of all of them.
@@ -111,8 +142,8 @@ JsonValue inspect_model_folder(const fs::path& folder) {
   const model::ModelConfig config = model::read_model_config(folder);
   const model::SafetensorsFolder weights(folder);
   const std::string origin = (folder / "config.json").string();
-  const bool is_packed =
-      !format::quant_method_of(JsonValue::parse(config.json, origin), origin).empty();
+  const std::string method = format::quant_method_of(JsonValue::parse(config.json, origin), origin);
+  const bool is_packed = !method.empty();
 
   JsonValue tensors = JsonValue::list();
   std::map<std::string, std::uint64_t> bytes_of_tensor;
@@ -126,7 +157,11 @@ JsonValue inspect_model_folder(const fs::path& folder) {
   document.set("kind", is_packed ? "packed model" : "model");
   document.set("bytes", bytes).set("files", weights.files().size());
   document.set("config", config_facts(config));
-  if (is_packed) add_packed_layers(document, folder, config, bytes_of_tensor);
+  if (method == "vptq") {
+    add_packed_layers(document, folder, config, bytes_of_tensor);
+  } else if (is_packed) {
+    add_integer_layers(document, folder);
+  }
   return document.set("tensors", std::move(tensors));
 }
 

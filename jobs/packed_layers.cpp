@@ -119,6 +119,15 @@ std::map<std::string, format::ChangedTensor> changed_tensors(const PreparedRun& 
   return changed;
 }
 
+format::FormatText format_text(const PreparedRun& prepared, const PackedSizes& sizes) {
+  const OutputSettings& output = prepared.job.output;
+  if (output.format == OutputFormat::vptq) {
+    return format::vptq_text(prepared.config.tied_embeddings, output.store_tied_head);
+  }
+  const auto format = integer_format(output.format);
+  return format::integer_text(format, format::common_scheme(sizes.integers, format));
+}
+
 std::map<std::string, std::string> config_files(const PreparedRun& prepared,
                                                 const PackedSizes& sizes) {
   const OutputSettings& output = prepared.job.output;

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "format/format_text.hpp"
 #include "format/integer_format.hpp"
 #include "format/packed_model.hpp"
 #include "format/vptq_sizes.hpp"
@@ -46,6 +47,9 @@ std::map<std::string, std::vector<model::TensorToWrite>> packed_tensors(const Pr
 std::map<std::string, format::ChangedTensor> changed_tensors(const PreparedRun& prepared,
                                                              const PackedSizes& sizes,
                                                              const EqualizedWeights& weights);
+
+/// What the model card says of the format.
+format::FormatText format_text(const PreparedRun& prepared, const PackedSizes& sizes);
 
 /// config.json and what else the format wants, by file name.
 std::map<std::string, std::string> config_files(const PreparedRun& prepared,

@@ -50,6 +50,7 @@ struct RunReport {
   std::string job_text;    ///< the job as understood, YAML
   std::string fingerprint;
   std::string version;  ///< of this program
+  std::string packages;  ///< what loads the output in Python, for pip
   MachineReport machine;
 
   std::vector<LayerReport> layers;  ///< by block, then q, k, v, o, gate, up, down

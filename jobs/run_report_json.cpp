@@ -40,6 +40,7 @@ JsonValue layer_json(const LayerReport& row) {
       .set("proxy_error", row.proxy_error)
       .set("seconds", row.seconds)
       .set("damp_fraction", row.damp_fraction)
+      .set("bias_gain", row.bias_gain)
       .set("dead_columns", row.num_dead_columns)
       .set("degraded", row.is_degraded)
       .set("remarks", list_of(row.remarks));
@@ -55,6 +56,7 @@ LayerReport layer_from(const JsonValue& json) {
   row.proxy_error = number_at(json, "proxy_error");
   row.seconds = number_at(json, "seconds");
   row.damp_fraction = number_at(json, "damp_fraction");
+  row.bias_gain = number_at(json, "bias_gain");
   row.num_dead_columns = size_at(json, "dead_columns");
   row.is_degraded = json.at("degraded").boolean();
   row.remarks = texts_at(json, "remarks");
@@ -119,6 +121,7 @@ RunReport read_report(const JsonValue& json) {
   report.gate_problems = texts_at(json, "gate_problems");
   report.version = json.at("version").text();
   report.fingerprint = json.at("fingerprint").text();
+  report.packages = json.at("python_packages").text();
   const JsonValue& machine = json.at("machine");
   report.machine = {machine.at("processor").text(), size_at(machine, "cores"),
                     size_at(machine, "threads"), size_at(machine, "ranks"),
@@ -155,6 +158,7 @@ JsonValue to_json(const RunReport& report) {
       .set("was_finished_before", report.was_finished_before)
       .set("version", report.version)
       .set("fingerprint", report.fingerprint)
+      .set("python_packages", report.packages)
       .set("machine", machine_json(report.machine))
       .set("layers", std::move(layers))
       .set("job", report.job_text);

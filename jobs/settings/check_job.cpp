@@ -75,6 +75,9 @@ namespace {
 
 /// Codebooks and integers have formats of their own.
 void check(Problems& problems, const OutputSettings& s, Method method) {
+  if (s.format == OutputFormat::gptq && s.dtype != StoredType::float16) {
+    problems.add("output.dtype", "is not float16 (GPTQ's scales are halves). Use float16, or the format compressed-tensors.");
+  }
   const bool wants_codebooks = method == Method::vptq,
              has_codebooks = s.format == OutputFormat::vptq;
   if (wants_codebooks == has_codebooks) return;

@@ -116,8 +116,7 @@ std::string model_card_of(const PreparedRun& prepared, const AssembledModel& ass
   card.size = assembled.packed;
   card.original_bytes = assembled.bytes_before;
   card.stored_type = prepared.job.output.dtype;
-  card.format =
-      format::vptq_text(prepared.config.tied_embeddings, prepared.job.output.store_tied_head);
+  card.format = format_text(prepared, assembled.sizes);
   card.scores = scores_of(prepared, scores);
   card.limits = limits_of(assembled);
   card.version = TESSERA_VERSION;

@@ -11,6 +11,7 @@
 #include "core/digest.hpp"
 #include "core/error.hpp"
 #include "evaluation/perplexity.hpp"
+#include "format/vptq_layer_config.hpp"
 #include "format/vptq_sizes.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/packed_layers.hpp"
@@ -44,6 +45,10 @@ PreparedRun open_model(RunContext& run, const QuantizeJob& job) {
   PreparedRun prepared;
   prepared.job = job;
   prepared.config = model::read_model_config(job.model.path);
+  const std::string origin = (job.model.path / "config.json").string();
+  const std::string method = format::quant_method_of(JsonValue::parse(prepared.config.json, origin), origin);
+  require_input(method.empty(), fmt::format("{}: the model is quantized already (quant_method is {}). Name the original.",
+                                            origin, method));
   prepared.weights = std::make_unique<model::SafetensorsFolder>(job.model.path);
   model::check_tensors(*prepared.weights, prepared.config);  // from the headers alone
   model::require_positions(prepared.config, prepared.sample_length(), "calibration.max_seq_length");

@@ -22,6 +22,19 @@ namespace {
 
 constexpr const char* kStages[] = {"prepare", "calibrate", "equalize", "solve", "assemble", "evaluate"};
 
+/// Versions that were tried (docs/formats.md).
+const char* packages_for(OutputFormat format) {
+  switch (format) {
+    case OutputFormat::vptq:
+      return "\"transformers>=4.48,<4.58\" vptq";
+    case OutputFormat::compressed_tensors:
+      return "\"transformers>=4.57,<4.58\" \"compressed-tensors>=0.20\"";
+    case OutputFormat::gptq:
+      return "\"transformers>=4.57,<4.58\" gptqmodel==5.6.12 optimum==2.0.0";
+  }
+  throw Bug("an OutputFormat without packages");
+}
+
 RunReport make_report(const RunContext& run, const PreparedRun& prepared,
                       const AssembledModel& assembled, const Scores& scores,
                       const WorkFolder& work) {
@@ -33,6 +46,7 @@ RunReport make_report(const RunContext& run, const PreparedRun& prepared,
   report.job_text = job_text(job);
   report.fingerprint = prepared.fingerprint.id();
   report.version = TESSERA_VERSION;
+  report.packages = packages_for(job.output.format);
   report.machine = describe_machine(run.threads.count());
   report.machine.num_ranks = run.comm.size();
   report.layers = assembled.layers;

@@ -38,7 +38,7 @@ std::string stages_text(const jobs::RunReport& r) {
   return text;
 }
 
-std::string python_lines(const std::string& folder) {
+std::string python_lines(const std::string& folder, const std::string& packages) {
   // The folder between quotes of Python: what would end or change the text is escaped.
   std::string quoted;
   for (const char c : folder) {
@@ -46,10 +46,10 @@ std::string python_lines(const std::string& folder) {
     quoted += c;
   }
   return fmt::format(
-      "load it in Python (pip install \"transformers>=4.48,<4.58\" vptq):\n"
+      "load it in Python (pip install {}):\n"
       "  from transformers import AutoModelForCausalLM\n"
       "  model = AutoModelForCausalLM.from_pretrained(\"{}\")\n",
-      quoted);
+      packages, quoted);
 }
 
 std::string noteworthy(const jobs::RunReport& r) {
@@ -79,7 +79,7 @@ std::string run_summary(const jobs::RunReport& r) {
   text += "\n" + noteworthy(r);
   text += fmt::format("{:<7} {}\n", r.is_published() ? "output" : "kept in", r.model_dir());
   text += fmt::format("report  {}/report.html\n", r.work_dir);
-  if (r.is_published()) text += python_lines(r.model_dir());
+  if (r.is_published()) text += python_lines(r.model_dir(), r.packages);
   return text;
 }
 
