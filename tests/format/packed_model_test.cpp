@@ -180,7 +180,7 @@ TEST_F(PackedModelTest, ChangedTensorsTakeTheOriginalsPlace) {
   changed_[k + ".bias"] = constant({8}, 3);  // new
   changed_[kQ + ".bias"] = constant({40}, 4);
   changed_["model.extra"] = constant({1}, 5);
-  changed_[std::string(model::kEmbeddingName)] = constant({33, 40}, 6);
+  changed_[std::string("model.embed_tokens.weight")] = constant({33, 40}, 6);
   const model::SafetensorsFolder original(folder_ / "model");
   const auto tensors = packed_model_tensors(packed(original, true));
   const auto names = names_of(tensors);
