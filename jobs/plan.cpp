@@ -65,11 +65,14 @@ solver::IntegerLayer integer_sizes(const LayerUnit& unit, StoredType stored_type
   sizes.out_features = unit.layer.out_features;
   sizes.in_features = unit.layer.in_features;
   sizes.bits = static_cast<std::uint64_t>(settings.bits());
-  sizes.group_size = has_groups ? std::min<std::uint64_t>(static_cast<std::uint64_t>(settings.group_size), sizes.in_features)
-                                : sizes.in_features;
+  sizes.group_size = has_groups
+                         ? std::min<std::uint64_t>(static_cast<std::uint64_t>(settings.group_size),
+                                                   sizes.in_features)
+                         : sizes.in_features;
   sizes.is_symmetric = settings.symmetric;
   sizes.scale_type = stored_type;
-  if (settings.quantizes_input()) sizes.input = solver::static_input(0, 0, settings.input_scale, stored_type);
+  if (settings.quantizes_input())
+    sizes.input = solver::static_input(0, 0, settings.input_scale, stored_type);
   sizes.has_bias = unit.layer.has_bias;
   return sizes;
 }
@@ -83,7 +86,8 @@ std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
     for (auto& layer : model::linear_layers(config, block)) {
       if (!is_target(settings, layer.name)) continue;
       LayerUnit unit{layer, vptq_settings_for(settings, layer.name)};
-      if (settings.method != Method::vptq) unit.settings = integer_settings_for(settings, layer.name);
+      if (settings.method != Method::vptq)
+        unit.settings = integer_settings_for(settings, layer.name);
       units.push_back(std::move(unit));
     }
   }
@@ -115,7 +119,8 @@ double solve_cost(const LayerUnit& unit) {
   if (unit.makes_integers()) {
     constexpr double kRound = 3;  // products with the Hessian: scales twice, a sweep
     const solver::IntegerSettings& settings = unit.aweq().integers;
-    const double passes = settings.rounding == solver::Rounding::rtn ? 0 : 1 + kRound * settings.refine_rounds;
+    const double passes =
+        settings.rounding == solver::Rounding::rtn ? 0 : 1 + kRound * settings.refine_rounds;
     return m * n * n * (1 + passes) + n * n * n;
   }
   const double rounds = unit.vptq().refine_rounds;
@@ -131,7 +136,8 @@ double solve_cost(const LayerUnit& unit) {
 calibration::TokenSample tokens_to_keep(const QuantizeJob& job) {
   constexpr std::size_t kRows = 256;
   const QuantizeSettings& settings = job.quantize;
-  const bool is_wanted = settings.method == Method::aweq && settings.aweq.integers.quantizes_input() &&
+  const bool is_wanted = settings.method == Method::aweq &&
+                         settings.aweq.integers.quantizes_input() &&
                          settings.aweq.equalize != solver::Equalize::none;
   if (!is_wanted) return {};
   return calibration::sample_tokens(kRows, static_cast<std::size_t>(job.calibration.num_samples),
@@ -184,9 +190,10 @@ std::vector<SlabFile> slab_files(const model::ModelConfig& config,
     const std::size_t channels = channels_of(config, role);
     const auto slabs = calibration::cut_into_slabs(channels, kSlabNumbers, sample.num_rows);
     for (std::size_t i = 0; i < slabs.size(); ++i) {
-      files.push_back({role, channels, sample, slabs[i],
+      files.push_back({role, channels, slabs[i],
                        fmt::format("calibration/block-{:05}/statistics-{}-{:05}-of-{:05}.h5", block,
-                                   model::name_of(role), i, slabs.size())});
+                                   model::name_of(role), i, slabs.size()),
+                       sample});
     }
   }
   return files;

@@ -62,9 +62,9 @@ std::size_t channels_of(const model::ModelConfig& config, model::InputRole role)
 struct SlabFile {
   model::InputRole role{};
   std::size_t num_channels = 0;
-  calibration::TokenSample sample;  ///< whose inputs are in the row
   Tile range;        ///< of the flat row
   std::string file;  ///< "calibration/block-00004/statistics-mlp_input-00000-of-00001.h5"
+  calibration::TokenSample sample = {};  ///< whose inputs are in the row
 };
 
 /// The slabs of block @p block's statistics, by role and range: cut by size alone.

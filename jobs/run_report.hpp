@@ -22,10 +22,10 @@ struct LayerReport {
   double proxy_error = 0;    ///< of the stored, dequantized weights under the undampened Hessian
   double seconds = 0;        ///< what its solve took
   double damp_fraction = 0;  ///< as used; above the job's where the Hessian needed more
-  double bias_gain = 0;      ///< share of the output error that the corrected bias removes
   std::size_t num_dead_columns = 0;  ///< input channels no token ever reached
   std::vector<std::string> remarks;  ///< what was degenerate and how it was handled, in sentences
   bool is_degraded = false;          ///< a declared fallback was needed
+  double bias_gain = 0;              ///< share of the output error that a corrected bias removes
 };
 
 /// A stage of the story and its wall time, over all attempts of the run.

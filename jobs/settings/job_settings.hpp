@@ -60,8 +60,8 @@ inline solver::IntegerSettings plain_integers(solver::Rounding rounding) {
 /// Settings of the layers whose name `match` matches, instead of the section's own.
 struct LayerOverride {
   std::string match;
-  solver::VptqSettings vptq;
-  solver::AweqSettings aweq;
+  solver::VptqSettings vptq = {};
+  solver::AweqSettings aweq = {};
   bool operator==(const LayerOverride&) const = default;
 };
 

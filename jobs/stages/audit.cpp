@@ -17,6 +17,7 @@ namespace tessera::jobs {
 namespace {
 
 constexpr std::size_t kNamedAtMost = 5;
+constexpr double kRounding = 1e-6;  // statistics are sums of products in fp32
 
 InputAudit audit_input(const PreparedRun& prepared, const WorkFolder& work, std::size_t block,
                        model::InputRole role) {
@@ -30,7 +31,7 @@ InputAudit audit_input(const PreparedRun& prepared, const WorkFolder& work, std:
     (statistics.minimum[j] == 0 ? found.num_dead : found.num_constant) += 1;
   }
   if (prepared.job.calibration.audit.min_rank > 0) {
-    found.rank = linalg::numerical_rank(calibration::hessian_of(statistics.hessian));
+    found.rank = linalg::numerical_rank(calibration::hessian_of(statistics.hessian), kRounding);
   }
   return found;
 }

@@ -11,6 +11,7 @@
 #include "core/digest.hpp"
 #include "core/error.hpp"
 #include "format/manifest.hpp"
+#include "jobs/equalized_weights.hpp"
 #include "jobs/machine.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/report_html.hpp"
@@ -20,7 +21,8 @@
 namespace tessera::jobs {
 namespace {
 
-constexpr const char* kStages[] = {"prepare", "calibrate", "equalize", "solve", "assemble", "evaluate"};
+constexpr const char* kStages[] = {"prepare", "calibrate", "equalize",
+                                   "solve",   "assemble",  "evaluate"};
 
 /// Versions that were tried (docs/formats.md).
 const char* packages_for(OutputFormat format) {
@@ -50,7 +52,10 @@ RunReport make_report(const RunContext& run, const PreparedRun& prepared,
   report.machine = describe_machine(run.threads.count());
   report.machine.num_ranks = run.comm.size();
   report.layers = assembled.layers;
-  for (const char* stage : kStages) report.stages.push_back({stage, work.seconds_of(stage)});
+  for (const std::string stage : kStages) {
+    if (stage == "equalize" && !equalizes(job.quantize)) continue;
+    report.stages.push_back({stage, work.seconds_of(stage)});
+  }
   report.num_samples = prepared.num_samples();
   report.sample_length = prepared.sample_length();
   report.bits_per_weight = assembled.packed.bits_per_weight();

@@ -54,6 +54,46 @@ TEST(FlatStatistics, IsPutTogetherAgainFromPieces) {
   }
 }
 
+/// Sampled tokens and first tokens come from one shard each; joined, they are those of one pass
+/// (aweq.md 7, test 8).
+TEST(FlatStatistics, ShardsWithSampledTokensJoinToThoseOfOnePass) {
+  Threads threads(1);
+  const std::size_t length = 5, num_samples = 6, channels = 7;
+  const TokenSample sample = sample_tokens(9, num_samples, length);
+  const auto x = test::random_matrix(num_samples * length, channels, 4);
+  InputStatistics whole(channels, sample);
+  whole.add(threads, x, {0, length});
+  InputStatistics joined(channels, sample);
+  const std::size_t size = flat_size(channels, sample.num_rows);
+  StatisticsSlab slab(channels, {0, size}, sample.num_rows);
+  for (const Tile shard : {Tile{0, 1}, Tile{1, 4}, Tile{4, 6}}) {
+    InputStatistics partial(channels, sample);
+    partial.add(threads, x.view().middle_rows(shard.begin * length, shard.size() * length),
+                {shard.begin, length});
+    std::vector<double> values(size);
+    copy_flat(partial, 0, values);
+    slab.join(0, values);
+  }
+  place_flat(slab.values, 0, joined);
+  EXPECT_TRUE(std::ranges::equal(joined.token_rows.span(), whole.token_rows.span()));
+  EXPECT_EQ(joined.minimum, whole.minimum);
+  EXPECT_EQ(joined.maximum, whole.maximum);
+  EXPECT_EQ(joined.num_first, 6u);
+  for (std::size_t j = 0; j < channels; ++j) {
+    EXPECT_NEAR(joined.first_sum[j], whole.first_sum[j], 1e-12);
+    EXPECT_NEAR(joined.sum[j], whole.sum[j], 1e-12);
+    double others = 0;  // the mean leaves each sample's first token out
+    for (std::size_t t = 0; t < x.rows(); ++t)
+      others += t % length == 0 ? 0.0 : static_cast<double>(x(t, j));
+    EXPECT_NEAR(joined.mean()[j], others / 24, 1e-12);
+  }
+  for (std::size_t r = 0; r < sample.num_rows; ++r) {
+    EXPECT_GT(sample.position_of(r), 0u);
+    const std::size_t row = sample.sample_of(r) * length + sample.position_of(r);
+    EXPECT_TRUE(std::ranges::equal(whole.token_rows.view().row_span(r), x.view().row_span(row)));
+  }
+}
+
 /// Slabs joined piece by piece are what merging whole statistics gives, bit for bit.
 TEST(FlatStatistics, Trap03JoinsCountsSumsAndExtremesTogether) {
   const auto first = random_statistics(6, 9, 1);

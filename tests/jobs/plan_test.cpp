@@ -60,7 +60,7 @@ TEST(PlanUnits, GivesALayerItsOverride) {
   s.overrides[0].vptq.num_centroids = 64;
   for (const LayerUnit& unit : plan_units(tiny(), s)) {
     const bool is_it = unit.layer.name == "model.layers.1.mlp.down_proj";
-    EXPECT_EQ(unit.settings.num_centroids, is_it ? 64 : 16) << unit.layer.name;
+    EXPECT_EQ(unit.vptq().num_centroids, is_it ? 64 : 16) << unit.layer.name;
   }
 }
 
@@ -90,15 +90,47 @@ TEST(BiggestFirst, IsAPermutationWithFallingCostAndKeepsEqualOnesInOrder) {
 
 TEST(PlannedSizes, CutCodebooksThatALayerCannotFill) {
   auto unit = plan_units(tiny(), settings()).front();
-  unit.settings.num_centroids = 65536;  // q_proj has 64 * 64 / 4 = 1024 vectors
-  const auto sizes = planned_sizes(unit, StoredType::float16);
+  std::get<solver::VptqSettings>(unit.settings).num_centroids =
+      65536;  // q_proj has 64 * 64 / 4 = 1024 vectors
+  const auto sizes = std::get<solver::VptqLayer>(planned_sizes(unit, StoredType::float16));
   EXPECT_EQ(sizes.num_centroids, 1024u);
   EXPECT_EQ(sizes.group_size, 64u);
 }
 
+TEST(PlannedSizes, OfIntegersFollowTheScheme) {
+  QuantizeSettings s = settings();
+  s.method = Method::aweq;
+  s.aweq.integers.group_size = 24;
+  const auto sizes = std::get<solver::IntegerLayer>(
+      planned_sizes(plan_units(tiny(), s).front(), StoredType::bfloat16));
+  EXPECT_EQ(sizes.bits, 4u);
+  EXPECT_EQ(sizes.num_groups(), 3u);  // 64 columns, the last group shorter
+  EXPECT_EQ(sizes.scale_type, StoredType::bfloat16);
+  EXPECT_FALSE(sizes.input);
+  s.aweq.integers.scheme = solver::Scheme::w8a8;
+  const auto whole = std::get<solver::IntegerLayer>(
+      planned_sizes(plan_units(tiny(), s).front(), StoredType::float16));
+  EXPECT_EQ(whole.group_size, 64u);  // 8-bit inputs have a scale for each output
+  EXPECT_TRUE(whole.input && whole.input->is_dynamic);
+}
+
+/// Rows for trials are kept only where 8-bit inputs are balanced.
+TEST(TokensToKeep, AreThoseOfW8A8Alone) {
+  QuantizeJob job;
+  job.calibration.num_samples = 4;
+  job.calibration.max_seq_length = 10;
+  EXPECT_EQ(tokens_to_keep(job).num_rows, 0u);
+  job.quantize.method = Method::aweq;
+  EXPECT_EQ(tokens_to_keep(job).num_rows, 0u);
+  job.quantize.aweq.integers.scheme = solver::Scheme::w8a8;
+  EXPECT_EQ(tokens_to_keep(job).num_rows, 36u);  // all but the samples' first
+  job.calibration.max_seq_length = 10000;
+  EXPECT_EQ(tokens_to_keep(job).num_rows, 256u);
+}
+
 TEST(PlannedSizes, NameTheLayerWhoseColumnsTheGroupsDoNotDivide) {
   auto unit = plan_units(tiny(), settings()).front();
-  unit.settings.num_groups = 3;
+  std::get<solver::VptqSettings>(unit.settings).num_groups = 3;
   EXPECT_THAT([&] { planned_sizes(unit, StoredType::float16); },
               ThrowsMessage<InputError>(HasSubstr("model.layers.0.self_attn.q_proj: num_groups")));
 }

@@ -9,13 +9,17 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(DescribeJob, SaysThatThisVersionKnowsOneMethod) {
+TEST(DescribeJob, AMethodWantsAFormatForWhatItMakes) {
   EXPECT_EQ(message_for("quantize: {method: aweq}"),
-            "a.yaml:7: quantize.method is aweq (this version knows vptq). Choose vptq.");
-  EXPECT_EQ(
-      message_for("quantize: {aweq: {group_size: 128}}"),
-      "a.yaml:7: quantize.aweq cannot be given yet (this version knows the method vptq only). "
-      "Remove it.");
+            "a.yaml:4: output.format is vptq (the method makes integers). Choose "
+            "compressed-tensors or gptq.");
+  EXPECT_THAT(
+      message_for("quantize: {method: gptq, equalize: true}"),
+      HasSubstr(
+          "quantize.equalize is true (the methods gptq and rtn leave the model as it is). Use the "
+          "method aweq"));
+  EXPECT_THAT(message_for("quantize: {rtn: {rounding: gptq}}"),
+              HasSubstr("quantize.rtn.rounding is gptq"));
 }
 
 TEST(DescribeJob, SectionsOfLaterVersionsAreRefusedAsSuch) {
@@ -67,7 +71,7 @@ calibration:
   num_samples: -4
   max_seq_lenght: 512
 quantize:
-  method: gptq
+  method: awq
   dampening_frac: 1.5
   vptq:
     num_centroids: 300
@@ -79,7 +83,8 @@ runtime: {work_dir: w}
             "a.yaml:2: model.path is a list (a path is wanted). Give one value.\n"
             "a.yaml:5: calibration.num_samples is -4 (it must be at least 1). Raise it.\n"
             "a.yaml:6: unknown key calibration.max_seq_lenght. Did you mean max_seq_length?\n"
-            "a.yaml:8: quantize.method is gptq (this version knows vptq). Choose vptq.\n"
+            "a.yaml:8: quantize.method is awq (this version knows vptq, aweq, gptq, rtn). Did you "
+            "mean aweq?\n"
             "a.yaml:9: quantize.dampening_frac is 1.5 (it must be between 0 and 1). Lower it.\n"
             "a.yaml:11: quantize.vptq.num_centroids is 300 (it must be a power of two from 2 to "
             "65536). Choose one of these; the nearest is 256.\n"
