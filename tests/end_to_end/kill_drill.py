@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills a job again and again, at random moments and in every way, and resumes it on another number of ranks.
 
-    kill_drill.py PROGRAM [--rounds 200] [--seed 1] [--model DIR] [--text FILE] [--mpirun mpirun] [--keep DIR]
+    kill_drill.py PROGRAM [--rounds 200] [--seed 1] [--method vptq|aweq] [--model DIR] [--text FILE] [--mpirun mpirun] [--keep DIR]
 
 A round is one attempt that is hit: a random rank, or all of them, or the launcher gets SIGKILL, SIGTERM, SIGUSR1 or
 SIGSTOP. Attempts go on with --resume until the job is done; then its output is compared byte by byte with that of an
@@ -34,19 +34,24 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1, signal.SIGSTOP)
 JOB = """
 model: {{path: {model}}}
 calibration: {{text: [{text}], num_samples: 24, max_seq_length: 256, num_shards: 8}}
-quantize:
-  vptq: {{vector_len: 4, num_centroids: 64, kmeans_iterations: 20, refine_rounds: 2}}
+quantize: {quantize}
 evaluation: {{text: {text}, context_length: 256, windows: 12}}
-output: {{dir: out}}
+output: {{dir: out, format: {format}}}
 runtime: {{work_dir: work, hung_after_seconds: 2}}
 """
+QUANTIZE = {
+    "vptq": ("{vptq: {vector_len: 4, num_centroids: 64, kmeans_iterations: 20, refine_rounds: 2}}", "vptq"),
+    "aweq": ("{method: aweq, aweq: {scheme: W8A8}}", "compressed-tensors"),
+}
 
 
 class Drill:
     def __init__(self, arguments, folder):
         self.program, self.mpirun, self.folder = arguments.program, arguments.mpirun, folder
         self.random = random.Random(arguments.seed)
-        (folder / "job.yaml").write_text(JOB.format(model=arguments.model, text=arguments.text))
+        (folder / "job.yaml").write_text(JOB.format(
+            model=arguments.model, text=arguments.text, quantize=QUANTIZE[arguments.method][0],
+            format=QUANTIZE[arguments.method][1]))
         self.environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                                 OMP_NUM_THREADS="1")
         self.counts, self.at_block, self.starts, self.started = {}, 0, 0, 0.0
@@ -216,6 +221,7 @@ def main():
     parser.add_argument("program", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--method", choices=sorted(QUANTIZE), default="vptq")
     parser.add_argument("--model", type=pathlib.Path, default=DATA / "models" / "stories260K")
     parser.add_argument("--text", type=pathlib.Path, default=DATA / "text" / "tinystories_917_ascii.txt")
     parser.add_argument("--mpirun", default="mpirun")
