@@ -9,7 +9,6 @@
 #include "jobs/settings/job_settings.hpp"
 #include "model/architecture.hpp"
 #include "model/model_config.hpp"
-#include "solver/quantized_layer.hpp"
 #include "solver/vptq/vptq_settings.hpp"
 
 // Who does what is arithmetic: functions from a model's sizes and a job's settings to lists.
@@ -30,14 +29,6 @@ struct LayerUnit {
 std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
                                   const QuantizeSettings& settings);
 
-/// The sizes @p unit will have when it is solved, without arrays except a permutation that stays;
-/// what formats check before hours are spent. Throws InputError naming the layer when the settings
-/// do not suit its shape.
-solver::QuantizedLayer planned_sizes(const LayerUnit& unit, StoredType stored_type);
-
-/// The type of the scales of integers: GPTQ knows halves only.
-StoredType scale_type(const OutputSettings& output);
-
 /// Rough number of multiply-adds that solving @p unit takes, to compare units with each other.
 double solve_cost(const LayerUnit& unit);
 
@@ -45,8 +36,8 @@ double solve_cost(const LayerUnit& unit);
 /// share a Hessian meet.
 std::vector<std::size_t> biggest_first(const std::vector<LayerUnit>& units);
 
-/// Tokens whose inputs calibration keeps: some where 8-bit inputs are balanced, so that scales are judged by what engines
-/// compute; else none.
+/// Tokens whose inputs calibration keeps: some where 8-bit inputs are balanced, so that scales are
+/// judged by what engines compute; else none.
 calibration::TokenSample tokens_to_keep(const QuantizeJob& job);
 
 /// The input roles of block @p block whose statistics some unit needs, in their own order.

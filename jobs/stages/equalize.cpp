@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "jobs/block_sums.hpp"
 #include "jobs/equalized_weights.hpp"
+#include "jobs/planned_sizes.hpp"
 #include "jobs/work_files.hpp"
 #include "solver/aweq/equalization.hpp"
 

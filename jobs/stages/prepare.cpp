@@ -15,6 +15,7 @@
 #include "format/vptq_sizes.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/packed_layers.hpp"
+#include "jobs/planned_sizes.hpp"
 #include "jobs/settings/job_file.hpp"
 #include "jobs/settings/layer_choice.hpp"
 #include "jobs/token_cache.hpp"

@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/layer_input.hpp"
+#include "jobs/planned_sizes.hpp"
 #include "jobs/work_files.hpp"
 #include "model/architecture.hpp"
 #include "solver/aweq/bias_correction.hpp"

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "linalg/gemm.hpp"
+#include "solver/full_square.hpp"
 
 namespace tessera::solver {
 namespace {
@@ -16,13 +17,7 @@ Matrix<float> scaled_square(MatrixView<const double> lower) {
   double trace = 0;
   for (std::size_t j = 0; j < lower.rows; ++j) trace += lower(j, j);
   const double scale = trace > 0 ? static_cast<double>(lower.rows) / trace : 1.0;
-  Matrix<float> square(lower.rows, lower.rows);
-  for (std::size_t i = 0; i < lower.rows; ++i) {
-    for (std::size_t j = 0; j <= i; ++j) {
-      square(i, j) = square(j, i) = static_cast<float>(scale * lower(i, j));
-    }
-  }
-  return square;
+  return full_square(lower, scale);
 }
 
 /// tr(X H X^T) of some rows.

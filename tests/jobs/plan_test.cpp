@@ -1,4 +1,5 @@
 #include "jobs/plan.hpp"
+#include "jobs/planned_sizes.hpp"
 
 #include <set>
 

@@ -4,20 +4,12 @@
 #include <cmath>
 
 #include "linalg/gemm.hpp"
+#include "solver/full_square.hpp"
 
 namespace tessera::solver {
 namespace {
 
 constexpr std::size_t kRowTile = 64;
-
-Matrix<float> full_square(MatrixView<const double> lower) {
-  Matrix<float> square(lower.rows, lower.rows);
-  for (std::size_t i = 0; i < lower.rows; ++i) {
-    for (std::size_t j = 0; j <= i; ++j)
-      square(i, j) = square(j, i) = static_cast<float>(lower(i, j));
-  }
-  return square;
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "linalg/gemm.hpp"
+#include "solver/full_square.hpp"
 #include "solver/integer/input_range.hpp"
 #include "solver/integer/integer_solver.hpp"
 #include "solver/integer/integer_tiles.hpp"
@@ -59,11 +60,7 @@ ScaleTrial::ScaleTrial(Threads& threads, const SharedInput& input, const Integer
     }
   }
   if (integers.quantizes_input() && input.rows.rows > 0) return;
-  hessian_ = Matrix<float>(n, n);
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j <= i; ++j)
-      hessian_(i, j) = hessian_(j, i) = static_cast<float>(input.hessian(i, j));
-  }
+  hessian_ = full_square(input.hessian);
 }
 
 Matrix<float> ScaleTrial::rounded(MatrixView<const float> weight,
