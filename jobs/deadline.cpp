@@ -41,4 +41,12 @@ std::string Deadline::why_not(const std::string& unit, double seconds) const {
                      seconds);
 }
 
+void agree_on_end(cluster::Communicator& comm, const std::string& stopped_at) {
+  for (const std::string& why : comm.all_gather(stopped_at)) {
+    if (why.empty()) continue;
+    throw Interrupted(why +
+                      " (what was committed is kept). Go on with the same command and --resume.");
+  }
+}
+
 }  // namespace tessera::jobs

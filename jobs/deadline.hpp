@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "cluster/communicator.hpp"
 #include "cluster/launch_environment.hpp"
 
 namespace tessera::jobs {
@@ -30,5 +31,10 @@ class Deadline {
   double seconds_left() const;
   std::optional<Clock::time_point> end_;
 };
+
+/// Ends a stage whose units are drawn: a rank whose time is up, and says why, leaves its unit to
+/// nobody, so that where any did all throw Interrupted. Collective. @param stopped_at empty: this
+/// rank had time
+void agree_on_end(cluster::Communicator& comm, const std::string& stopped_at);
 
 }  // namespace tessera::jobs

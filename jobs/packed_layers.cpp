@@ -60,6 +60,10 @@ std::vector<std::string> format_problems(OutputFormat format, const solver::Quan
                                          integer_format(format));
 }
 
+void require_one_scheme(OutputFormat format, const PackedSizes& sizes) {
+  if (!sizes.integers.empty()) format::common_scheme(sizes.integers, integer_format(format));
+}
+
 SolvedLayer load_solved(const WorkFolder& work, const model::LinearLayer& layer) {
   SolvedLayer solved;
   work.load(solved_file(layer), "solved", solved);

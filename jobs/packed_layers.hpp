@@ -31,6 +31,10 @@ struct PackedSizes {
 /// Why the format cannot hold a layer of these sizes; empty: fine.
 std::vector<std::string> format_problems(OutputFormat format, const solver::QuantizedLayer& sizes);
 
+/// Throws InputError naming two layers where the format wants the integers of all to be alike and
+/// they differ.
+void require_one_scheme(OutputFormat format, const PackedSizes& sizes);
+
 SolvedLayer load_solved(const WorkFolder& work, const model::LinearLayer& layer);
 
 /// As written: a permutation that the format absorbs is not stored.

@@ -110,6 +110,9 @@ void audit(RunContext& run, const PreparedRun& prepared, const WorkFolder& work)
     }
     run.log.warning(text);
   }
+  const bool can_refuse =
+      limits.max_dead_channels < 1 || limits.max_constant_channels < 1 || limits.min_rank > 0;
+  if (!can_refuse) return;
   const std::string mine =
       cluster::on_all_ranks(run.comm, [&] { return audit_blocks(run, prepared, work); });
   std::vector<std::string> lines;

@@ -24,9 +24,9 @@ std::vector<std::string> audit_problems(const InputAudit& found, const AuditSett
 std::vector<std::string> repeated_samples(std::span<const std::uint32_t> tokens,
                                           std::size_t num_samples, std::size_t length);
 
-/// The gate before the solve: looks at the calibration samples and at the statistics of every
-/// input, blocks shared out over the ranks. Throws InputError naming what is beyond
-/// calibration.audit; says what is only unusual.
+/// The gate before the solve: looks at the calibration samples and, where a limit can
+/// be exceeded, at the statistics of every input, blocks shared out over the ranks. Throws
+/// InputError naming what is beyond calibration.audit; warns of repeated samples within the limit.
 /// @pre every block's statistics are committed
 void audit(RunContext& run, const PreparedRun& prepared, const WorkFolder& work);
 

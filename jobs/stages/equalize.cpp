@@ -1,5 +1,7 @@
 #include "jobs/stages/equalize.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include <fmt/core.h>
@@ -96,18 +98,27 @@ void equalize(RunContext& run, const PreparedRun& prepared, WorkFolder& work) {
     if (!work.is_committed(equalized_file(block))) left.push_back(block);
   }
   run.comm.reset_tickets();
+  double longest_seconds = 0;
+  std::string stopped_at;
   for (;;) {
     const std::size_t ticket = run.comm.draw_ticket();
     const std::size_t num_done = blocks.size() - left.size() + std::min(ticket, left.size());
     run.log.progress({"equalize", "blocks", num_done, blocks.size(),
                       static_cast<double>(num_done) / static_cast<double>(blocks.size()), ""});
     if (ticket >= left.size()) break;
+    if (!run.deadline.has_room_for(longest_seconds)) {
+      stopped_at = run.deadline.why_not("a block's scales", longest_seconds);
+      break;
+    }
+    const auto start = std::chrono::steady_clock::now();
     const BlockEqualization found = BlockEqualizer(run, prepared, work, left[ticket]).run();
     say(run.log, left[ticket], found);
     work.commit(equalized_file(left[ticket]), "equalized", found);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    longest_seconds = std::max(longest_seconds, taken.count());
     run.comm.progress();
   }
-  run.comm.barrier();
+  agree_on_end(run.comm, stopped_at);
   work.refresh();
 }
 

@@ -28,11 +28,13 @@ namespace {
 /// engines cannot run is said once.
 void check_format(Log& log, const PreparedRun& prepared) {
   std::set<std::string> warned;
+  PackedSizes sizes_of_all;
   for (const LayerUnit& unit : prepared.units) {
     const auto planned = planned_sizes(unit, scale_type(prepared.job.output));
     for (const std::string& problem : format_problems(prepared.job.output.format, planned)) {
       throw InputError(fmt::format("{}: {}", unit.layer.name, problem));
     }
+    sizes_of_all.add(unit.layer, planned);
     const auto* sizes = std::get_if<solver::VptqLayer>(&planned);
     if (sizes == nullptr) continue;
     for (const std::string& problem : format::gpu_problems(*sizes)) {
@@ -40,6 +42,7 @@ void check_format(Log& log, const PreparedRun& prepared) {
       log.warning(fmt::format("{}: {} The model loads on a CPU only.", unit.layer.name, problem));
     }
   }
+  require_one_scheme(prepared.job.output.format, sizes_of_all);
 }
 
 PreparedRun open_model(RunContext& run, const QuantizeJob& job) {
@@ -47,9 +50,12 @@ PreparedRun open_model(RunContext& run, const QuantizeJob& job) {
   prepared.job = job;
   prepared.config = model::read_model_config(job.model.path);
   const std::string origin = (job.model.path / "config.json").string();
-  const std::string method = format::quant_method_of(JsonValue::parse(prepared.config.json, origin), origin);
-  require_input(method.empty(), fmt::format("{}: the model is quantized already (quant_method is {}). Name the original.",
-                                            origin, method));
+  const std::string method =
+      format::quant_method_of(JsonValue::parse(prepared.config.json, origin), origin);
+  require_input(
+      method.empty(),
+      fmt::format("{}: the model is quantized already (quant_method is {}). Name the original.",
+                  origin, method));
   prepared.weights = std::make_unique<model::SafetensorsFolder>(job.model.path);
   model::check_tensors(*prepared.weights, prepared.config);  // from the headers alone
   model::require_positions(prepared.config, prepared.sample_length(), "calibration.max_seq_length");

@@ -157,7 +157,7 @@ class UnitSolver {
       next = ticket + 1;
       run_.log.progress(meter_.progress(detail_));
     }
-    agree_on_end();
+    agree_on_end(run_.comm, stopped_at_);
   }
 
  private:
@@ -169,16 +169,6 @@ class UnitSolver {
     say(run_.log, unit, solved);
     detail_ = fmt::format("block {} {} error {:.4f}", unit.layer.block, unit.layer.module,
                           solved.report.proxy_error);
-  }
-
-  /// A rank whose time is up leaves its unit to nobody: the run ends resumable.
-  void agree_on_end() const {
-    for (const std::string& why : run_.comm.all_gather(stopped_at_)) {
-      if (why.empty()) continue;
-      throw Interrupted(why +
-                        " (what was committed is kept). Go on with the same command and "
-                        "--resume.");
-    }
   }
 
   RunContext& run_;
