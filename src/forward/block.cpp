@@ -14,9 +14,14 @@ namespace tessera::forward {
 struct BlockScratch {
   explicit BlockScratch(const model::ModelConfig& config)
       : up(kTile, config.intermediate_size),
-        rounded(kTile, std::max({config.hidden_size, config.q_size(), config.intermediate_size})),
+        rounded(kTile, widest_input(config)),
+        kept(kTile, widest_input(config)),
         scores(kTile, kKeyTile),
         weighted(kTile, config.head_dim) {}
+
+  static std::size_t widest_input(const model::ModelConfig& config) {
+    return std::max({config.hidden_size, config.q_size(), config.intermediate_size});
+  }
 
   void make_room(const model::ModelConfig& config, std::size_t num_tokens) {
     if (num_tokens <= normed.rows()) return;
@@ -29,7 +34,7 @@ struct BlockScratch {
 
   static constexpr std::size_t kTile = BlockForward::kTokenTile;
   Matrix<float> normed, q, k, v, mlp_hidden;          // a row for each token of the batch
-  linalg::ScratchPool up, rounded, scores, weighted;  // a tile for each thread
+  linalg::ScratchPool up, rounded, kept, scores, weighted;  // a tile for each thread
 };
 
 namespace {
@@ -38,25 +43,46 @@ using linalg::Accumulate;
 using model::InputRole;
 using model::LinearRole;
 
-/// What the layers that read one input multiply: a tile of @p x, or a copy of it rounded as the
-/// packed model's engine does.
+/// A tile of what some layers read: as it is, rounded as the packed model's engine does, and the
+/// channels that are compensated. Copies are made when they are first wanted.
 class LayerInput {
  public:
-  LayerInput(const std::optional<InputQuantization>& quantization, MatrixView<const float> x,
-             linalg::ScratchPool& pool)
-      : x_(x) {
-    if (!quantization) return;
-    lease_.emplace(pool);
-    const MatrixView<float> copy(lease_->view().data, x.rows, x.cols);
-    for (std::size_t i = 0; i < x.rows; ++i) std::ranges::copy(x.row_span(i), copy.row(i));
-    linalg::quantize_rows(copy, *quantization);
-    x_ = copy;
+  LayerInput(MatrixView<const float> x, std::size_t position, BlockScratch& scratch)
+      : x_(x), position_(position), scratch_(scratch) {}
+
+  /// What the layers multiply.
+  MatrixView<const float> rounded(const std::optional<InputQuantization>& quantization) {
+    if (!quantization) return x_;
+    if (!rounded_) {
+      const MatrixView<float> copy = lease_tile(rounded_, scratch_.rounded);
+      for (std::size_t i = 0; i < x_.rows; ++i) std::ranges::copy(x_.row_span(i), copy.row(i));
+      linalg::quantize_rows(copy, *quantization);
+    }
+    return tile_of(*rounded_);
   }
-  operator MatrixView<const float>() const { return x_; }
+
+  /// What their residuals multiply.
+  MatrixView<const float> kept(const InputSelection& selection) {
+    if (kept_by_ != &selection) {
+      selection.keep(x_, position_, kept_ ? tile_of(*kept_) : lease_tile(kept_, scratch_.kept));
+      kept_by_ = &selection;
+    }
+    return tile_of(*kept_);
+  }
 
  private:
-  std::optional<linalg::ScratchPool::Lease> lease_;
+  using Lease = linalg::ScratchPool::Lease;
+  MatrixView<float> tile_of(Lease& lease) const { return {lease.view().data, x_.rows, x_.cols}; }
+  MatrixView<float> lease_tile(std::optional<Lease>& lease, linalg::ScratchPool& pool) const {
+    lease.emplace(pool);
+    return tile_of(*lease);
+  }
+
   MatrixView<const float> x_;
+  std::size_t position_;
+  BlockScratch& scratch_;
+  std::optional<Lease> rounded_, kept_;
+  const InputSelection* kept_by_ = nullptr;
 };
 
 /// A batch on its way through the block.
@@ -96,13 +122,13 @@ class BlockPass {
     return {i / tiles_ * length_ + part.begin, part.size(), part.begin};
   }
 
-  LayerInput input(InputRole role, MatrixView<const float> x) {
-    return {weights_.input_quantization[static_cast<std::size_t>(role)], x, scratch_.rounded};
-  }
-
-  void multiply(LinearRole role, MatrixView<const float> x, MatrixView<float> y,
+  /// y = W x + bias, or y += W x + bias, and what the residual adds.
+  void multiply(LinearRole role, LayerInput& x, MatrixView<float> y,
                 Accumulate accumulate = Accumulate::no) const {
-    weights_.weight(role).multiply(x, y, accumulate);
+    const auto input = static_cast<std::size_t>(model::input_of(role));
+    weights_.weight(role).multiply(x.rounded(weights_.input_quantization[input]), y, accumulate);
+    const Compensation& compensation = weights_.compensation_of(role);
+    if (compensation.residual) compensation.residual->add(x.kept(*compensation.selection), y);
     const auto& bias = weights_.bias_of(role);
     if (bias.empty()) return;
     for (std::size_t i = 0; i < y.rows; ++i) linalg::add(bias, y.row_span(i));
@@ -112,7 +138,7 @@ class BlockPass {
   void project(MatrixView<const float> hidden, Tile t) {
     const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
     normalize_rows(config_, weights_.attention_norm, hidden.middle_rows(t.row, t.count), x);
-    const LayerInput read = input(InputRole::attention_input, x);
+    LayerInput read(x, t.position, scratch_);
     const auto q = scratch_.q.view().middle_rows(t.row, t.count);
     const auto k = scratch_.k.view().middle_rows(t.row, t.count);
     multiply(LinearRole::q, read, q);
@@ -149,23 +175,25 @@ class BlockPass {
   void finish(MatrixView<float> hidden, Tile t) {
     const auto rows = hidden.middle_rows(t.row, t.count);
     const auto mixed = scratch_.q.view().middle_rows(t.row, t.count);
-    multiply(LinearRole::o, input(InputRole::attention_output, mixed), rows, Accumulate::yes);
+    LayerInput read_mixed(mixed, t.position, scratch_);
+    multiply(LinearRole::o, read_mixed, rows, Accumulate::yes);
     const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
     normalize_rows(config_, weights_.mlp_norm, rows, x);
     const auto inner = scratch_.mlp_hidden.view().middle_rows(t.row, t.count);
-    activate(input(InputRole::mlp_input, x), inner);
-    multiply(LinearRole::down, input(InputRole::mlp_hidden, inner), rows, Accumulate::yes);
+    LayerInput read_normed(x, t.position, scratch_), read_inner(inner, t.position, scratch_);
+    activate(read_normed, inner);
+    multiply(LinearRole::down, read_inner, rows, Accumulate::yes);
   }
 
   /// What the MLP's last layer reads.
-  void activate(MatrixView<const float> x, MatrixView<float> out) {
+  void activate(LayerInput& x, MatrixView<float> out) {
     if (config_.activation == model::Activation::relu) {
       multiply(LinearRole::up, x, out);
       for (std::size_t i = 0; i < out.rows; ++i) linalg::relu(out.row_span(i));
       return;
     }
     linalg::ScratchPool::Lease lease(scratch_.up);
-    const auto up = lease.view().middle_rows(0, x.rows);
+    const auto up = lease.view().middle_rows(0, out.rows);
     multiply(LinearRole::gate, x, out);
     multiply(LinearRole::up, x, up);
     for (std::size_t i = 0; i < out.rows; ++i) {

@@ -8,6 +8,7 @@
 #include "core/input_quantization.hpp"
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
+#include "forward/compensation.hpp"
 #include "forward/norm.hpp"
 #include "forward/rotary.hpp"
 #include "linalg/packed_weight.hpp"
@@ -31,11 +32,17 @@ struct BlockWeights {
   /// does not.
   std::array<std::optional<InputQuantization>, model::kNumInputRoles> input_quantization;
 
+  /// What is added to the products of quantized layers, by LinearRole; nothing where it is empty.
+  std::array<Compensation, model::kNumLinearRoles> compensation;
+
   const linalg::PackedWeight& weight(model::LinearRole role) const {
     return linear[static_cast<std::size_t>(role)];
   }
   const std::vector<float>& bias_of(model::LinearRole role) const {
     return bias[static_cast<std::size_t>(role)];
+  }
+  const Compensation& compensation_of(model::LinearRole role) const {
+    return compensation[static_cast<std::size_t>(role)];
   }
 };
 
@@ -64,14 +71,16 @@ struct BatchShape {
 ///     x += O(attention(rotate(Q(norm(x))), rotate(K(norm(x))), V(norm(x))))
 ///     x += down(silu(gate(norm(x))) * up(norm(x))), or down(relu(up(norm(x))))
 /// Where positions are learned, nothing is rotated: they are part of the hidden states. A linear
-/// layer with an input quantization reads its input rounded (linalg/quantize_rows.hpp).
+/// layer with an input quantization reads its input rounded (linalg/quantize_rows.hpp); its
+/// compensation reads it as it was.
 /// Work is cut into tiles of kTokenTile tokens of one sequence and, in attention, into (sequence,
 /// query head, tile of queries); neither depends on the batch's size or the threads, so a sequence
 /// gives the same bits in any batch on any number of threads.
 ///
 /// Scratch, kept between runs for the largest batch so far: hidden_size + q_size + 2 kv_size +
 /// intermediate_size floats a token of the batch, and kTokenTile * (intermediate_size + head_dim +
-/// kKeyTile) a thread; with rounded inputs, kTokenTile of the widest more.
+/// kKeyTile) a thread; with rounded inputs, and with compensation, kTokenTile of the widest more
+/// each.
 class BlockForward {
  public:
   /// @param max_length of a sequence

@@ -1,0 +1,40 @@
+#pragma once
+#include "core/describe.hpp"
+
+namespace tessera::residual {
+
+enum class ScaleSearch { plain, weighted };
+
+/// A job's section `residual`.
+struct ResidualSettings {
+  int bits = 0;     ///< of a residual's codes; 0: no residuals are made
+  int k_chunk = 0;  ///< channels of 1024 that solvers count on being compensated; 0: on none
+  ScaleSearch scale_search = ScaleSearch::weighted;
+  double plain_share = 0.2;  ///< of the uncompensated error in what is minimized
+  bool operator==(const ResidualSettings&) const = default;
+
+  bool is_wanted() const { return bits > 0; }
+};
+
+template <class Fields>
+void describe(Fields& f, ResidualSettings& s) {
+  f("bits", s.bits, "bits of a residual's codes; 0 for no residual file", one_of(0, 2, 3, 4, 8));
+  f("k_chunk", s.k_chunk,
+    "channels of each 1024 that will be compensated: solvers then minimize the error that is left; 0 "
+    "for a model that is good without compensation, too",
+    between(0, 1024));
+  f("scale_search", s.scale_search,
+    "error that a residual's scales minimize: plain, as DecDEC's, or weighted by the inputs");
+  f("plain_share", s.plain_share,
+    "with k_chunk: weight of the error without compensation beside the error with it", between(0, 1));
+}
+
+}  // namespace tessera::residual
+
+namespace tessera {
+template <>
+struct EnumNames<residual::ScaleSearch> {
+  static constexpr std::pair<residual::ScaleSearch, std::string_view> kNames[] = {
+      {residual::ScaleSearch::plain, "plain"}, {residual::ScaleSearch::weighted, "weighted"}};
+};
+}  // namespace tessera
