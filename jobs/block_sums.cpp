@@ -29,7 +29,7 @@ BlockSums::BlockSums(RunContext& run, std::vector<SlabFile> slabs)
       sums_(files_.size()) {
   for (std::size_t s = 0; s < files_.size(); ++s) {
     if (owners_[s] == run.comm.rank()) {
-      sums_[s] = calibration::StatisticsSlab(files_[s].num_channels, files_[s].range, files_[s].sample.num_rows);
+      sums_[s] = calibration::StatisticsSlab({files_[s].num_channels, files_[s].extras}, files_[s].range);
     }
   }
 }
@@ -62,12 +62,12 @@ calibration::InputStatistics load_statistics(const WorkFolder& work,
   for (const SlabFile& file : slabs_of_block) {
     if (file.role != role) continue;
     if (statistics.num_channels() == 0) {
-      statistics = calibration::InputStatistics(file.num_channels, file.sample);
+      statistics = calibration::InputStatistics(file.num_channels, file.extras);
     }
     calibration::StatisticsSlab slab;
     work.load(file.file, "statistics", slab);
     require(slab.begin == file.range.begin && slab.values.size() == file.range.size() &&
-                slab.num_channels == file.num_channels,
+                slab.shape == calibration::FlatShape(file.num_channels, file.extras),
             "a committed slab holds the range that it is named for");
     calibration::place_flat(slab.values, slab.begin, statistics);
   }

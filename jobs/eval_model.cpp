@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "format/manifest.hpp"
 #include "format/open_weights.hpp"
 #include "jobs/token_cache.hpp"
 #include "model/model_config.hpp"
@@ -45,6 +46,13 @@ calibration::TokenStream tokens_of(RunContext& run, const EvalRequest& request) 
   return obtain_tokens(run, wanted);
 }
 
+/// As the run that made the folder noted; 0 where there is no note.
+double bits_per_weight(const fs::path& folder) {
+  if (!fs::exists(folder / format::kManifestName)) return 0;
+  const JsonValue scores = format::read_manifest(folder).scores;
+  return scores.contains("bits_per_weight") ? scores.at("bits_per_weight").number() : 0;
+}
+
 }  // namespace
 
 EvalResult eval_model(RunContext& run, const EvalRequest& request) {
@@ -61,9 +69,16 @@ EvalResult eval_model(RunContext& run, const EvalRequest& request) {
   result.num_text_tokens = stream.tokens.size();
   result.text_digest = stream.text_digest;
   const auto start = std::chrono::steady_clock::now();
-  result.score = evaluation::perplexity(run.threads, run.log, config, *weights, stream.tokens,
-                                        {request.context_length, request.max_windows},
-                                        request.model.filename().string());
+  const evaluation::ScoredModel model{config, *weights, request.model.filename().string()};
+  const evaluation::PerplexitySettings settings{request.context_length, request.max_windows};
+  if (request.residual) {
+    result.compensated = score_compensated(run, request.model, model, *request.residual,
+                                           stream.tokens, settings);
+    result.score = result.compensated.front().score;
+    result.base_bits = bits_per_weight(request.model);
+  } else {
+    result.score = evaluation::perplexity(run.threads, run.log, model, stream.tokens, settings);
+  }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }
@@ -82,6 +97,9 @@ JsonValue to_json(const EvalRequest& request, const EvalResult& result) {
       .set("text_sha256", result.text_digest)
       .set("text_tokens", result.num_text_tokens)
       .set("seconds", result.seconds);
+  if (request.residual) {
+    add_compensation(document, *request.residual, result.compensated, result.base_bits);
+  }
   return document;
 }
 

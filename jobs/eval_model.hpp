@@ -5,6 +5,7 @@
 
 #include "core/json_value.hpp"
 #include "evaluation/perplexity.hpp"
+#include "jobs/compensated_score.hpp"
 #include "jobs/run_context.hpp"
 
 namespace tessera::jobs {
@@ -16,10 +17,13 @@ struct EvalRequest {
       texts;  ///< tokenized once, as one stream, in this order; no BOS
   std::size_t context_length = 2048;
   std::size_t max_windows = 0;  ///< 0: as many whole windows as the text has
+  std::optional<ResidualRequest> residual;  ///< with it, the model is scored compensated
 };
 
 struct EvalResult {
-  evaluation::Perplexity score;
+  evaluation::Perplexity score;  ///< with residuals, that of the first k_chunk
+  std::vector<CompensatedScore> compensated;
+  double base_bits = 0;  ///< a weight of the packed model, as its manifest says; 0: it has none
   std::size_t num_text_tokens = 0;  ///< of the whole text
   std::string text_digest;          ///< SHA-256 of the texts' bytes
   double seconds = 0;               ///< scoring alone

@@ -27,10 +27,10 @@ void add_statistics(JsonValue& document, store::ArchiveReader& reader) {
   calibration::StatisticsSlab slab;
   archive(reader, slab);
   document.set("holds", "calibration statistics")
-      .set("channels", slab.num_channels)
+      .set("channels", slab.shape.num_channels)
       .set("first_number", slab.begin)
       .set("numbers", slab.values.size())
-      .set("numbers_of_all_slabs", calibration::flat_size(slab.num_channels, slab.num_rows));
+      .set("numbers_of_all_slabs", calibration::flat_size(slab.shape));
 }
 
 void add_hidden_states(JsonValue& document, store::ArchiveReader& reader) {

@@ -3,24 +3,58 @@
 #include <algorithm>
 
 #include "calibration/hessian.hpp"
+#include "calibration/sorted_maximum.hpp"
 #include "core/error.hpp"
 #include "jobs/block_sums.hpp"
 
 namespace tessera::jobs {
 namespace {
 
+void scale_both_sides(Matrix<double>& lower, std::span<const float> scale) {
+  for (std::size_t i = 0; i < lower.rows(); ++i) {
+    for (std::size_t j = 0; j <= i; ++j) {
+      lower(i, j) /= static_cast<double>(scale[i]) * static_cast<double>(scale[j]);
+    }
+  }
+}
+
+/// The borders of buckets for an input that is divided by @p scale: of the kept tokens, as the sum
+/// over all has only the undivided ones; the largest of all, which every channel's extremes tell, is
+/// exact.
+std::vector<float> divided_magnitudes(const Matrix<float>& tokens,
+                                      const calibration::InputStatistics& statistics,
+                                      std::span<const float> scale) {
+  std::vector<float> top(tokens.cols());
+  calibration::raise_to_sorted_magnitudes(tokens, top);
+  for (std::size_t j = 0; j < top.size(); ++j) {
+    const float largest = std::max(-statistics.minimum[j], statistics.maximum[j]);
+    top[0] = std::max(top[0], largest / scale[j]);
+  }
+  return top;
+}
+
 LayerInput input_of(const calibration::InputStatistics& statistics, std::span<const float> scale) {
   LayerInput input;
   input.hessian = calibration::hessian_of(statistics.hessian);
+  if (!statistics.left_sum.empty()) {
+    input.left = calibration::hessian_of(statistics.left_sum, statistics.hessian.num_tokens);
+  }
+  input.tokens = statistics.token_rows.copy();
+  input.top_magnitude = statistics.sorted_maximum;
+  if (!scale.empty()) {
+    scale_both_sides(input.hessian, scale);
+    scale_both_sides(input.left, scale);
+    for (std::size_t t = 0; t < input.tokens.rows(); ++t) {
+      for (std::size_t j = 0; j < scale.size(); ++j) input.tokens(t, j) /= scale[j];
+    }
+    input.top_magnitude = divided_magnitudes(input.tokens, statistics, scale);
+  }
   input.mean = statistics.mean();
   input.num_tokens = statistics.hessian.num_tokens - statistics.num_first;
   const auto divisor = [&](std::size_t j) {
     return scale.empty() ? 1.0 : static_cast<double>(scale[j]);
   };
   for (std::size_t i = 0; i < input.mean.size(); ++i) {
-    if (!scale.empty()) {
-      for (std::size_t j = 0; j <= i; ++j) input.hessian(i, j) /= divisor(i) * divisor(j);
-    }
     input.mean[i] /= divisor(i);
     input.low = std::min(input.low, statistics.minimum[i] / static_cast<float>(divisor(i)));
     input.high = std::max(input.high, statistics.maximum[i] / static_cast<float>(divisor(i)));
@@ -30,13 +64,31 @@ LayerInput input_of(const calibration::InputStatistics& statistics, std::span<co
 
 }  // namespace
 
+Matrix<double> LayerInput::objective(double plain_share) const {
+  Matrix<double> sum = hessian.copy();
+  if (left.empty()) return sum;
+  for (std::size_t i = 0; i < sum.rows(); ++i) {
+    for (std::size_t j = 0; j <= i; ++j) sum(i, j) = left(i, j) + plain_share * sum(i, j);
+  }
+  return sum;
+}
+
+std::vector<double> LayerInput::importance(double plain_share) const {
+  std::vector<double> of_channel(hessian.rows());
+  for (std::size_t j = 0; j < of_channel.size(); ++j) {
+    of_channel[j] = hessian(j, j);
+    if (!left.empty()) of_channel[j] += (plain_share - 1) * left(j, j);
+  }
+  return of_channel;
+}
+
 const LayerInput& LastInput::of(const model::LinearLayer& layer) {
   const auto wanted = std::pair(layer.block, layer.input());
   if (held_ != wanted) {
     held_.reset();
     input_ = {};
     const auto slabs =
-        slab_files(prepared_.config, prepared_.units, layer.block, prepared_.token_sample);
+        slab_files(prepared_.config, prepared_.units, layer.block, prepared_.extras);
     input_ = input_of(load_statistics(work_, slabs, layer.input()),
                       weights_.scale_of(layer.block, layer.input()));
     held_ = wanted;

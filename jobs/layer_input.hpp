@@ -11,9 +11,20 @@ namespace tessera::jobs {
 /// S^-1.
 struct LayerInput {
   Matrix<double> hessian;  ///< lower triangle, the mean of x x^T
+  Matrix<double> left;     ///< the same of what compensation leaves; empty: no solver counts on it
   std::vector<double> mean;
   float low = 0, high = 0;  ///< of all channels, 0 included
   std::uint64_t num_tokens = 0;
+
+  Matrix<float> tokens;              ///< of some tokens, where the job keeps them
+  std::vector<float> top_magnitude;  ///< over tokens, the largest k-th largest |x_j| (qdec.md 2)
+
+  /// What solvers minimize: the error that compensation leaves, and @p plain_share of the plain one;
+  /// the plain one alone where none counts on compensation.
+  Matrix<double> objective(double plain_share) const;
+  /// What a channel's residual counts: its part in E[x_j^2] that compensation fetches, and
+  /// @p plain_share of the rest.
+  std::vector<double> importance(double plain_share) const;
 };
 
 /// The input that was asked for last: q, k and v, and gate and up, read the same one.

@@ -139,9 +139,8 @@ class Merge {
       calibration::StatisticsSlab partial;
       part.folder->load(part.file, "partial", partial);
       if (sum.values.empty()) {
-        sum = calibration::StatisticsSlab(partial.num_channels,
-                                          {partial.begin, partial.begin + partial.values.size()},
-                                          partial.num_rows);
+        sum = calibration::StatisticsSlab(
+            partial.shape, {partial.begin, partial.begin + partial.values.size()});
       }
       sum.join(0, partial.values);
     }

@@ -18,13 +18,6 @@ format::IntegerFormat integer_format(OutputFormat format) {
                                       : format::IntegerFormat::compressed_tensors;
 }
 
-const model::LinearLayer& layer_named(const PreparedRun& prepared, const std::string& name) {
-  const auto found = std::ranges::find_if(
-      prepared.units, [&](const LayerUnit& unit) { return unit.layer.name == name; });
-  if (found == prepared.units.end()) throw Bug(name + " was never solved");
-  return found->layer;
-}
-
 bool is_declared(const format::DeclaredBiases& biases, model::LinearRole role) {
   return model::is_in_mlp(role) ? biases.mlp : biases.attention;
 }
@@ -58,6 +51,13 @@ std::vector<std::string> format_problems(OutputFormat format, const solver::Quan
     return format::format_problems(*codebooks);
   return format::integer_format_problems(std::get<solver::IntegerLayer>(sizes),
                                          integer_format(format));
+}
+
+const model::LinearLayer& layer_named(const PreparedRun& prepared, const std::string& name) {
+  const auto found = std::ranges::find_if(
+      prepared.units, [&](const LayerUnit& unit) { return unit.layer.name == name; });
+  if (found == prepared.units.end()) throw Bug(name + " was never solved");
+  return found->layer;
 }
 
 void require_one_scheme(OutputFormat format, const PackedSizes& sizes) {

@@ -35,6 +35,9 @@ std::vector<std::string> format_problems(OutputFormat format, const solver::Quan
 /// they differ.
 void require_one_scheme(OutputFormat format, const PackedSizes& sizes);
 
+/// The unit's layer of this name. @pre there is one
+const model::LinearLayer& layer_named(const PreparedRun& prepared, const std::string& name);
+
 SolvedLayer load_solved(const WorkFolder& work, const model::LinearLayer& layer);
 
 /// As written: a permutation that the format absorbs is not stored.

@@ -43,7 +43,7 @@ class PartialCalibration {
  private:
   bool has_partials(std::size_t block, std::size_t shard) {
     return std::ranges::all_of(
-        slab_files(prepared_.config, prepared_.units, block, prepared_.token_sample), [&](const SlabFile& slab) {
+        slab_files(prepared_.config, prepared_.units, block, prepared_.extras), [&](const SlabFile& slab) {
           return work_.is_committed(partial_file(slab, shard, shards_.size()));
         });
   }
@@ -51,10 +51,10 @@ class PartialCalibration {
   void calibrate_block(HiddenStates& hidden, std::size_t shard, std::size_t block, bool is_last) {
     const auto weights = forward::load_block(prepared_.config, *prepared_.weights, block);
     BlockStatistics partial =
-        empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.token_sample);
+        empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.extras);
     hidden.advance(shard, weights, block, &partial);
-    for (const SlabFile& slab : slab_files(prepared_.config, prepared_.units, block, prepared_.token_sample)) {
-      calibration::StatisticsSlab part(slab.num_channels, slab.range, slab.sample.num_rows);
+    for (const SlabFile& slab : slab_files(prepared_.config, prepared_.units, block, prepared_.extras)) {
+      calibration::StatisticsSlab part({slab.num_channels, slab.extras}, slab.range);
       calibration::copy_flat(partial.of_role.at(slab.role), slab.range.begin, part.values);
       work_.commit(partial_file(slab, shard, shards_.size()), "partial", part);
     }

@@ -75,15 +75,20 @@ double solve_cost(const LayerUnit& unit) {
          + n * n * n;                                            // the Hessian's factor
 }
 
-calibration::TokenSample tokens_to_keep(const QuantizeJob& job) {
+calibration::StatisticsExtras extras_of(const QuantizeJob& job) {
   constexpr std::size_t kRows = 256;
   const QuantizeSettings& settings = job.quantize;
-  const bool is_wanted = settings.method == Method::aweq &&
-                         settings.aweq.integers.quantizes_input() &&
-                         settings.aweq.equalize != solver::Equalize::none;
-  if (!is_wanted) return {};
-  return calibration::sample_tokens(kRows, static_cast<std::size_t>(job.calibration.num_samples),
-                                    static_cast<std::size_t>(job.calibration.max_seq_length));
+  const bool balances_8_bits = settings.method == Method::aweq &&
+                               settings.aweq.integers.quantizes_input() &&
+                               settings.aweq.equalize != solver::Equalize::none;
+  calibration::StatisticsExtras extras;
+  if (balances_8_bits || job.residual.is_wanted()) {
+    extras.sample =
+        calibration::sample_tokens(kRows, static_cast<std::size_t>(job.calibration.num_samples),
+                                   static_cast<std::size_t>(job.calibration.max_seq_length));
+  }
+  if (job.residual.is_wanted()) extras.k_chunk = static_cast<std::size_t>(job.residual.k_chunk);
+  return extras;
 }
 
 std::vector<std::size_t> biggest_first(const std::vector<LayerUnit>& units) {
@@ -126,16 +131,16 @@ std::size_t channels_of(const model::ModelConfig& config, model::InputRole role)
 
 std::vector<SlabFile> slab_files(const model::ModelConfig& config,
                                  const std::vector<LayerUnit>& units, std::size_t block,
-                                 calibration::TokenSample sample) {
+                                 const calibration::StatisticsExtras& extras) {
   std::vector<SlabFile> files;
   for (const auto role : roles_of_block(units, block)) {
     const std::size_t channels = channels_of(config, role);
-    const auto slabs = calibration::cut_into_slabs(channels, kSlabNumbers, sample.num_rows);
+    const auto slabs = calibration::cut_into_slabs({channels, extras}, kSlabNumbers);
     for (std::size_t i = 0; i < slabs.size(); ++i) {
       files.push_back({role, channels, slabs[i],
                        fmt::format("calibration/block-{:05}/statistics-{}-{:05}-of-{:05}.h5", block,
                                    model::name_of(role), i, slabs.size()),
-                       sample});
+                       extras});
     }
   }
   return files;

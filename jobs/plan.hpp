@@ -4,7 +4,7 @@
 #include <variant>
 #include <vector>
 
-#include "calibration/token_sample.hpp"
+#include "calibration/statistics_extras.hpp"
 #include "core/threads.hpp"
 #include "jobs/settings/job_settings.hpp"
 #include "model/architecture.hpp"
@@ -36,9 +36,10 @@ double solve_cost(const LayerUnit& unit);
 /// share a Hessian meet.
 std::vector<std::size_t> biggest_first(const std::vector<LayerUnit>& units);
 
-/// Tokens whose inputs calibration keeps: some where 8-bit inputs are balanced, so that scales are
-/// judged by what engines compute; else none.
-calibration::TokenSample tokens_to_keep(const QuantizeJob& job);
+/// What calibration keeps beside its sums. Some tokens' inputs, where 8-bit inputs are balanced, so
+/// that scales are judged by what engines compute, and where residuals are made, so that choices of
+/// channels are. What compensation leaves, where solvers count on it.
+calibration::StatisticsExtras extras_of(const QuantizeJob& job);
 
 /// The input roles of block @p block whose statistics some unit needs, in their own order.
 std::vector<model::InputRole> roles_of_block(const std::vector<LayerUnit>& units,
@@ -55,13 +56,13 @@ struct SlabFile {
   std::size_t num_channels = 0;
   Tile range;        ///< of the flat row
   std::string file;  ///< "calibration/block-00004/statistics-mlp_input-00000-of-00001.h5"
-  calibration::TokenSample sample = {};  ///< whose inputs are in the row
+  calibration::StatisticsExtras extras = {};  ///< in the row
 };
 
 /// The slabs of block @p block's statistics, by role and range: cut by size alone.
 std::vector<SlabFile> slab_files(const model::ModelConfig& config,
                                  const std::vector<LayerUnit>& units, std::size_t block,
-                                 calibration::TokenSample sample = {});
+                                 const calibration::StatisticsExtras& extras = {});
 
 /// What a calibration shard looks like after a block:
 /// "calibration/block-00004/hidden-00002-of-00008.h5". Dropped as soon as the next block is

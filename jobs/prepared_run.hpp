@@ -23,7 +23,7 @@ struct PreparedRun {
   std::unique_ptr<model::SafetensorsFolder> weights;
   std::vector<LayerUnit> units;
   MemoryPlan memory;
-  calibration::TokenSample token_sample;  ///< tokens whose inputs calibration keeps
+  calibration::StatisticsExtras extras;  ///< what calibration keeps beside its sums
 
   calibration::TokenStream calibration_tokens;
   std::optional<calibration::TokenStream> evaluation_tokens;

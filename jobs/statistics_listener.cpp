@@ -11,10 +11,10 @@ namespace tessera::jobs {
 
 BlockStatistics empty_statistics(const model::ModelConfig& config,
                                  const std::vector<model::InputRole>& roles,
-                                 calibration::TokenSample sample) {
+                                 const calibration::StatisticsExtras& extras) {
   BlockStatistics statistics;
   for (const auto role : roles) {
-    statistics.of_role.emplace(role, calibration::InputStatistics(channels_of(config, role), sample));
+    statistics.of_role.emplace(role, calibration::InputStatistics(channels_of(config, role), extras));
   }
   return statistics;
 }

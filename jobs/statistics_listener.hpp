@@ -10,7 +10,7 @@ namespace tessera::jobs {
 /// Empty statistics for @p roles.
 BlockStatistics empty_statistics(const model::ModelConfig& config,
                                  const std::vector<model::InputRole>& roles,
-                                 calibration::TokenSample sample);
+                                 const calibration::StatisticsExtras& extras);
 
 /// Adds what a batch's linear layers see to a partial. Throws InputError naming block, layer input,
 /// channel, sample and token for a value that is NaN or infinite.

@@ -4,6 +4,8 @@
 
 #include "calibration/input_statistics.hpp"
 #include "model/architecture.hpp"
+#include "residual/compensation_error.hpp"
+#include "residual/residual_layer.hpp"
 #include "solver/quantized_layer.hpp"
 #include "solver/solve_report.hpp"
 
@@ -46,6 +48,8 @@ void archive(Archive& a, BlockEqualization& e) {
 struct SolvedLayer {
   solver::QuantizedLayer layer;
   solver::SolveReport report;
+  residual::ResidualLayer residual = {};  ///< bits 0: none
+  std::vector<residual::CompensationPoint> compensation = {};  ///< what it is worth, on kept tokens
   double seconds = 0;  ///< of this solve; the one field that differs from run to run
 };
 
@@ -58,6 +62,8 @@ void archive(Archive& a, SolvedLayer& s) {
   a("num_dead_columns", s.report.num_dead_columns);
   a("remarks", s.report.remarks);
   a("is_degraded", s.report.is_degraded);
+  a("residual", s.residual);
+  a("compensation", s.compensation);
   a("seconds", s.seconds);
 }
 

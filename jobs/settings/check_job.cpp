@@ -102,6 +102,12 @@ void check(Problems& problems, const EvaluationSettings& s) {
 
 void check(Problems& problems, const QuantizeJob& s) {
   check(problems, s.output, s.quantize.method);
+  if (s.residual.k_chunk > 0 && !s.residual.is_wanted()) {
+    problems.add("residual.k_chunk",
+                 fmt::format("is {} (residual.bits is 0, so no residual is made that could "
+                             "compensate). Set residual.bits to 4, or leave k_chunk out.",
+                             s.residual.k_chunk));
+  }
   check_apart(problems, "output.dir", s.output.dir, "model.path", s.model.path);
   check_apart(problems, "runtime.work_dir", s.runtime.work_dir, "model.path", s.model.path);
   check_apart(problems, "runtime.work_dir", s.runtime.work_dir, "output.dir", s.output.dir);

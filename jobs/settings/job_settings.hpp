@@ -9,6 +9,7 @@
 
 #include "core/describe.hpp"
 #include "core/dtype.hpp"
+#include "residual/residual_settings.hpp"
 #include "solver/aweq/aweq_settings.hpp"
 #include "solver/vptq/vptq_settings.hpp"
 
@@ -122,6 +123,7 @@ struct QuantizeJob {
   ModelSettings model;
   CalibrationSettings calibration;
   QuantizeSettings quantize;
+  residual::ResidualSettings residual;
   EvaluationSettings evaluation;
   OutputSettings output;
   RuntimeSettings runtime;

@@ -13,6 +13,7 @@
 #include "jobs/equalized_weights.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/packed_layers.hpp"
+#include "jobs/stages/residual_files.hpp"
 #include "jobs/work_files.hpp"
 #include "model/safetensors_writer.hpp"
 
@@ -100,6 +101,7 @@ AssembledModel assemble(RunContext& run, const PreparedRun& prepared, WorkFolder
   const Path folder = partial_folder(prepared.job.output.dir);
   cluster::on_first_rank(run.comm, [&] { make_partial_folder(prepared.job.output.dir); });
   write_weights(run, prepared, work, folder, assembled);
+  write_residual_files(run, prepared, work, folder, assembled);
   cluster::on_first_rank(run.comm, [&] { write_papers(prepared, work, folder, assembled); });
   run.log.info(fmt::format("packed {} layers at {:.4f} bits a weight: {} became {}",
                            assembled.layers.size(), assembled.packed.bits_per_weight(),

@@ -20,6 +20,7 @@ struct AssembledModel {
   PackedSizes sizes;
   format::PackedSize packed;
   std::uint64_t bytes_before = 0, bytes_after = 0;    ///< of the weight files
+  std::uint64_t residual_bytes = 0;                   ///< of the residuals' tensors
   std::map<std::string, std::string> weight_digests;  ///< of the files written: name -> SHA-256
 };
 

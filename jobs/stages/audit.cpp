@@ -21,7 +21,7 @@ constexpr double kRounding = 1e-6;  // statistics are sums of products in fp32
 
 InputAudit audit_input(const PreparedRun& prepared, const WorkFolder& work, std::size_t block,
                        model::InputRole role) {
-  const auto slabs = slab_files(prepared.config, prepared.units, block, prepared.token_sample);
+  const auto slabs = slab_files(prepared.config, prepared.units, block, prepared.extras);
   const auto statistics = load_statistics(work, slabs, role);
   InputAudit found;
   found.name = fmt::format("block {}, {}", block, model::name_of(role));

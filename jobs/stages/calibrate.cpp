@@ -57,7 +57,7 @@ class Calibration {
     return own;
   }
   bool has_statistics(std::size_t block) {
-    return std::ranges::all_of(slab_files(prepared_.config, prepared_.units, block, prepared_.token_sample),
+    return std::ranges::all_of(slab_files(prepared_.config, prepared_.units, block, prepared_.extras),
                                [&](const SlabFile& slab) { return work_.is_committed(slab.file); });
   }
   bool has_hidden(std::size_t block) {
@@ -88,14 +88,14 @@ class Calibration {
     const auto weights = forward::load_block(prepared_.config, *prepared_.weights, block);
     const bool is_wanted = !has_statistics(block);
     std::optional<BlockSums> sums;
-    if (is_wanted) sums.emplace(run_, slab_files(prepared_.config, prepared_.units, block, prepared_.token_sample));
+    if (is_wanted) sums.emplace(run_, slab_files(prepared_.config, prepared_.units, block, prepared_.extras));
     for (std::size_t first = 0; first < shards_.size(); first += run_.comm.size()) {
       const std::size_t shard = first + run_.comm.rank();
       const std::size_t in_round = std::min(run_.comm.size(), shards_.size() - first);
       BlockStatistics partial;
       if (shard < shards_.size()) {
         if (is_wanted) {
-          partial = empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.token_sample);
+          partial = empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.extras);
         }
         hidden.advance(shard, weights, block, is_wanted ? &partial : nullptr);
       }

@@ -58,7 +58,7 @@ class BlockEqualizer {
     }
     require(consumer != nullptr, "an input with statistics is some unit's");
     const auto slabs =
-        slab_files(prepared_.config, prepared_.units, block_, prepared_.token_sample);
+        slab_files(prepared_.config, prepared_.units, block_, prepared_.extras);
     const auto statistics = load_statistics(work_, slabs, role);
     const Matrix<double> hessian = calibration::hessian_of(statistics.hessian);
     solver::SharedInput input{fmt::format("block {}, {}", block_, model::name_of(role)),

@@ -38,14 +38,8 @@ std::vector<double> losses_of_all_ranks(RunContext& run, std::size_t num_windows
   return losses;
 }
 
-struct ScoredModel {
-  const model::ModelConfig& config;
-  const model::TensorSource& weights;
-  std::string label;
-};
-
 evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
-                             const ScoredModel& scored, const std::string& file) {
+                             const evaluation::ScoredModel& scored, const std::string& file) {
   evaluation::Perplexity result;
   if (work.is_committed(file)) {
     work.load(file, "score", result);
@@ -54,14 +48,14 @@ evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkF
   const auto& settings = prepared.job.evaluation;
   const auto length = static_cast<std::size_t>(settings.context_length);
   const auto& tokens = prepared.evaluation_tokens->tokens;
-  const std::size_t num_windows = evaluation::count_windows(
-      tokens.size(), {length, static_cast<std::size_t>(settings.windows)});
+  const evaluation::PerplexitySettings wanted{length, static_cast<std::size_t>(settings.windows)};
+  const std::size_t num_windows = evaluation::count_windows(tokens.size(), wanted);
   const auto windows =
       evaluation::windows_of_rank(num_windows, length, run.comm.rank(), run.comm.size());
   const auto mine =
-      evaluation::window_losses(run.threads, run.log, scored.config, scored.weights, tokens, length,
-                                windows, scored.label, prepared.memory.max_hidden_bytes);
-  result = evaluation::perplexity_of(losses_of_all_ranks(run, num_windows, length, mine), length);
+      evaluation::window_losses(run.threads, run.log, scored, tokens, wanted, windows,
+                                prepared.memory.max_hidden_bytes);
+  result = evaluation::perplexity_of(losses_of_all_ranks(run, num_windows, length, mine), wanted);
   cluster::on_first_rank(run.comm, [&] { work.commit(file, "score", result); });
   return result;
 }

@@ -27,13 +27,6 @@ std::string folder_name(const Path& folder) {
   return (normal.has_filename() ? normal : normal.parent_path()).filename().string();
 }
 
-std::string_view method_name(Method method) {
-  for (const auto& [named, name] : EnumNames<Method>::kNames) {
-    if (named == method) return name;
-  }
-  throw Bug("a Method without a name");
-}
-
 std::string codebooks_text(const solver::VptqSettings& settings) {
   std::string text =
       fmt::format("vectors of {}, {} centroids", settings.vector_len, settings.num_centroids);
@@ -110,7 +103,7 @@ std::string model_card_of(const PreparedRun& prepared, const AssembledModel& ass
                           const Scores& scores) {
   format::ModelCard card;
   card.base_model = folder_name(prepared.job.model.path);
-  card.name = fmt::format("{}-{}-{:.2f}bit", card.base_model, method_name(prepared.job.quantize.method),
+  card.name = fmt::format("{}-{}-{:.2f}bit", card.base_model, name_of_value(prepared.job.quantize.method),
                           assembled.packed.bits_per_weight());
   card.recipe = recipe_of(prepared);
   card.size = assembled.packed;

@@ -18,6 +18,7 @@
 #include "jobs/planned_sizes.hpp"
 #include "jobs/settings/job_file.hpp"
 #include "jobs/settings/layer_choice.hpp"
+#include "jobs/stages/residual_files.hpp"
 #include "jobs/token_cache.hpp"
 #include "model/check_tensors.hpp"
 
@@ -43,6 +44,7 @@ void check_format(Log& log, const PreparedRun& prepared) {
     }
   }
   require_one_scheme(prepared.job.output.format, sizes_of_all);
+  require_residual_sizes(prepared);
 }
 
 PreparedRun open_model(RunContext& run, const QuantizeJob& job) {
@@ -65,7 +67,7 @@ PreparedRun open_model(RunContext& run, const QuantizeJob& job) {
                              "evaluation.context_length");
   }
   prepared.units = plan_units(prepared.config, job.quantize);
-  prepared.token_sample = tokens_to_keep(job);
+  prepared.extras = extras_of(job);
   prepared.memory =
       plan_memory(job, prepared.config, prepared.units, run.comm.size(), run.threads.count());
   return prepared;

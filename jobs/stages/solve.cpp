@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/layer_input.hpp"
+#include "jobs/layer_residual.hpp"
 #include "jobs/planned_sizes.hpp"
 #include "jobs/work_files.hpp"
 #include "model/architecture.hpp"
@@ -91,7 +92,7 @@ SolvedLayer solve_integers(Threads& threads, const PreparedRun& prepared, const 
   if (unit.layer.has_bias)
     result.layer.bias = weights.read_vector(unit.layer.name + ".bias", unit.layer.out_features);
   correct(threads, prepared, unit, problem, input, result);
-  return {std::move(result.layer), std::move(result.report), 0};
+  return {std::move(result.layer), std::move(result.report)};
 }
 
 SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const LayerUnit& unit,
@@ -100,7 +101,9 @@ SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const Laye
   const auto weight = weights.read_matrix(unit.layer.name + ".weight", unit.layer.out_features,
                                           unit.layer.in_features);
   const LayerInput& input = inputs.of(unit.layer);
-  const solver::LayerProblem problem{unit.layer.name, weight, input.hessian};
+  const residual::ResidualSettings& residual = prepared.job.residual;
+  const Matrix<double> objective = input.objective(residual.plain_share);
+  const solver::LayerProblem problem{unit.layer.name, weight, objective};
   SolvedLayer solved;
   if (unit.makes_integers()) {
     solved = solve_integers(threads, prepared, unit, problem, input, weights);
@@ -108,8 +111,14 @@ SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const Laye
     auto result =
         solver::solve_vptq(threads, problem, unit.vptq(), prepared.job.quantize.dampening_frac,
                            prepared.job.output.dtype);
-    solved = {std::move(result.layer), std::move(result.report), 0};
+    solved = {std::move(result.layer), std::move(result.report)};
   }
+  if (!input.left.empty()) {  // a layer is reported by its plain error, whatever it was solved for
+    solved.report.proxy_error =
+        solver::relative_proxy_error(threads, {unit.layer.name, weight, input.hessian},
+                                     solver::dequantize(solved.layer));
+  }
+  add_residual(threads, unit.layer.name, residual, weight, input, solved);
   require_finite(unit.layer.name, solved);
   solved.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return solved;

@@ -13,9 +13,18 @@ std::size_t triangle(std::size_t rows) {
   return rows * (rows + 1) / 2;
 }
 
+/// Numbers of the triangles.
+std::size_t num_squares(const FlatShape& shape) {
+  return (shape.has_left ? 2 : 1) * triangle(shape.num_channels);
+}
+
 /// Numbers that joining adds; of those behind them it takes the larger.
-std::size_t num_added(std::size_t num_channels, std::size_t num_rows) {
-  return triangle(num_channels) + (2 + num_rows) * num_channels + 2;
+std::size_t num_added(const FlatShape& shape) {
+  return num_squares(shape) + (2 + shape.num_rows) * shape.num_channels + 2;
+}
+
+FlatShape shape_of(const InputStatistics& statistics) {
+  return {statistics.num_channels(), statistics.extras};
 }
 
 /// The row of a lower triangle that holds number @p index.
@@ -26,17 +35,17 @@ std::size_t row_of(std::size_t index) {
   return row;
 }
 
-/// Calls visit(first flat index, its numbers, are_added) for each contiguous run of numbers that
-/// overlaps [begin, end). Works for const and mutable statistics.
-template <class Statistics, class Visit>
-void for_each_run(Statistics& s, std::size_t begin, std::size_t end, Visit&& visit) {
-  const std::size_t n = s.num_channels();
-  for (std::size_t row = begin < triangle(n) ? row_of(begin) : n; row < n; ++row) {
-    if (triangle(row) >= end) return;
-    visit(triangle(row), s.hessian.sum.row(row), row + 1);
+/// Calls visit(first flat index, its numbers, count) for each row of the triangle that stands from
+/// @p at on in the flat row and overlaps [begin, end).
+template <class Square, class Visit>
+void for_each_row(Square& square, std::size_t at, std::size_t begin, std::size_t end,
+                  Visit&& visit) {
+  const std::size_t n = square.rows();
+  if (end <= at || begin >= at + triangle(n)) return;
+  for (std::size_t row = begin > at ? row_of(begin - at) : 0; row < n; ++row) {
+    if (at + triangle(row) >= end) return;
+    visit(at + triangle(row), square.row(row), row + 1);
   }
-  const std::size_t after = triangle(n);
-  visit(after, s.sum.data(), n);
 }
 
 /// The part of a run at [at, at + count) that lies in [begin, end): from, to.
@@ -51,16 +60,20 @@ struct Overlap {
 /// pointer-like at(i), count, sign).
 template <class Statistics, class Transfer>
 void for_each_part(Statistics& s, std::size_t begin, std::size_t end, Transfer&& transfer) {
-  for_each_run(s, begin, end, [&](std::size_t at, auto* numbers, std::size_t count) {
-    transfer(at, numbers, count, 1.0);
-  });
+  const FlatShape shape = shape_of(s);
   const std::size_t n = s.num_channels();
-  const std::size_t after = triangle(n) + n;
+  const auto add = [&](std::size_t at, auto* numbers, std::size_t count) {
+    transfer(at, numbers, count, 1.0);
+  };
+  for_each_row(s.hessian.sum, 0, begin, end, add);
+  for_each_row(s.left_sum, triangle(n), begin, end, add);
+  transfer(num_squares(shape), s.sum.data(), n, 1.0);
+  const std::size_t after = num_squares(shape) + n;
   transfer(after, s.first_sum.data(), n, 1.0);
   transfer(after + n, &s.hessian.num_tokens, std::size_t{1}, 1.0);
   transfer(after + n + 1, &s.num_first, std::size_t{1}, 1.0);
   transfer(after + n + 2, s.token_rows.data(), s.token_rows.size(), 1.0);
-  const std::size_t extremes = num_added(n, s.token_rows.rows());
+  const std::size_t extremes = num_added(shape);
   transfer(extremes, s.minimum.data(), n, -1.0);
   transfer(extremes + n, s.maximum.data(), n, 1.0);
   transfer(extremes + 2 * n, s.sorted_maximum.data(), n, 1.0);
@@ -68,14 +81,13 @@ void for_each_part(Statistics& s, std::size_t begin, std::size_t end, Transfer&&
 
 }  // namespace
 
-std::size_t flat_size(std::size_t num_channels, std::size_t num_rows) {
-  return num_added(num_channels, num_rows) + 3 * num_channels;
+std::size_t flat_size(const FlatShape& shape) {
+  return num_added(shape) + 3 * shape.num_channels;
 }
 
-std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbers,
-                                 std::size_t num_rows) {
+std::vector<Tile> cut_into_slabs(const FlatShape& shape, std::size_t max_numbers) {
   require(max_numbers > 0, "a slab holds something");
-  const std::size_t size = flat_size(num_channels, num_rows);
+  const std::size_t size = flat_size(shape);
   const std::size_t count = num_tiles(size, max_numbers);
   std::vector<Tile> slabs;
   for (std::size_t i = 0; i < count; ++i)
@@ -85,7 +97,7 @@ std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbe
 
 void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<double> out) {
   const std::size_t end = begin + out.size();
-  require(end <= flat_size(statistics.num_channels(), statistics.token_rows.rows()), "a range of the flat row");
+  require(end <= flat_size(shape_of(statistics)), "a range of the flat row");
   for_each_part(statistics, begin, end,
                 [&](std::size_t at, const auto* numbers, std::size_t count, double sign) {
                   const Overlap part(at, count, begin, end);
@@ -97,7 +109,7 @@ void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<d
 
 void place_flat(std::span<const double> values, std::size_t begin, InputStatistics& statistics) {
   const std::size_t end = begin + values.size();
-  require(end <= flat_size(statistics.num_channels(), statistics.token_rows.rows()), "a range of the flat row");
+  require(end <= flat_size(shape_of(statistics)), "a range of the flat row");
   for_each_part(statistics, begin, end,
                 [&](std::size_t at, auto* numbers, std::size_t count, double sign) {
                   using Number = std::remove_pointer_t<decltype(numbers)>;
@@ -108,10 +120,10 @@ void place_flat(std::span<const double> values, std::size_t begin, InputStatisti
                 });
 }
 
-StatisticsSlab::StatisticsSlab(std::size_t channels, Tile range, std::size_t rows)
-    : num_channels(channels), num_rows(rows), begin(range.begin), values(range.size()) {
-  const std::size_t first_extreme = num_added(channels, rows);
-  const std::size_t first_sorted = first_extreme + 2 * channels;  // magnitudes: at least 0
+StatisticsSlab::StatisticsSlab(const FlatShape& of, Tile range)
+    : shape(of), begin(range.begin), values(range.size()) {
+  const std::size_t first_extreme = num_added(shape);
+  const std::size_t first_sorted = first_extreme + 2 * shape.num_channels;  // magnitudes: at least 0
   for (std::size_t i = std::max(range.begin, first_extreme); i < std::min(range.end, first_sorted);
        ++i) {
     values[i - range.begin] = -std::numeric_limits<double>::infinity();
@@ -120,7 +132,7 @@ StatisticsSlab::StatisticsSlab(std::size_t channels, Tile range, std::size_t row
 
 void StatisticsSlab::join(std::size_t offset, std::span<const double> partial) {
   require(offset + partial.size() <= values.size(), "a partial's numbers have a place in the slab");
-  const std::size_t first_extreme = num_added(num_channels, num_rows);
+  const std::size_t first_extreme = num_added(shape);
   const std::size_t at = begin + offset;
   const std::size_t added = at >= first_extreme ? 0 : std::min(partial.size(), first_extreme - at);
   double* out = values.data() + offset;

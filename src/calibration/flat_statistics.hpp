@@ -9,7 +9,8 @@
 // An input's statistics as one row of numbers, so that they can be cut into slabs, sent, summed and
 // stored without anyone knowing what they mean. For n channels:
 //
-//     [0, n (n + 1) / 2)   lower triangle of the Hessian's sum, row after row
+//     n (n + 1) / 2        lower triangle of the Hessian's sum, row after row
+//     as many              that of what compensation leaves, where that is kept
 //     n numbers            sum of x
 //     n numbers            sum of the first tokens' x
 //     2 numbers            tokens, first tokens (exact below 2^53)
@@ -19,13 +20,23 @@
 //     n numbers            sorted maximum
 namespace tessera::calibration {
 
-/// Numbers of a flat row of @p num_channels with @p num_rows sampled tokens.
-std::size_t flat_size(std::size_t num_channels, std::size_t num_rows = 0);
+/// What a flat row has in it.
+struct FlatShape {
+  std::uint64_t num_channels = 0;
+  std::uint64_t num_rows = 0;  ///< sampled tokens
+  bool has_left = false;       ///< a second triangle
+
+  FlatShape(std::uint64_t channels = 0, const StatisticsExtras& extras = {})
+      : num_channels(channels), num_rows(extras.sample.num_rows), has_left(extras.k_chunk > 0) {}
+  bool operator==(const FlatShape&) const = default;
+};
+
+/// Numbers of a flat row.
+std::size_t flat_size(const FlatShape& shape);
 
 /// Where a flat row is cut into slabs: a property of the layer, never of the number of ranks. Every
 /// slab has at most @p max_numbers, and all have about the same.
-std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbers,
-                                 std::size_t num_rows = 0);
+std::vector<Tile> cut_into_slabs(const FlatShape& shape, std::size_t max_numbers);
 
 /// Copies the numbers [begin, begin + out.size()) of @p statistics' flat row.
 void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<double> out);
@@ -34,16 +45,15 @@ void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<d
 void place_flat(std::span<const double> values, std::size_t begin, InputStatistics& statistics);
 
 /// One slab of a complete sum, or of a partial: numbers [begin, begin + values.size()) of the flat
-/// row of an input with num_channels.
+/// row of an input.
 struct StatisticsSlab {
-  std::uint64_t num_channels = 0;
-  std::uint64_t num_rows = 0;  ///< sampled tokens
+  FlatShape shape;
   std::uint64_t begin = 0;
   std::vector<double> values;
 
   StatisticsSlab() = default;
   /// That of no tokens.
-  StatisticsSlab(std::size_t num_channels, Tile range, std::size_t num_rows = 0);
+  StatisticsSlab(const FlatShape& shape, Tile range);
 
   /// Joins a partial's numbers from @p offset of this slab on: adds, or takes the larger.
   void join(std::size_t offset, std::span<const double> partial);
@@ -52,8 +62,9 @@ struct StatisticsSlab {
 /// Walks the fields past an archive; the same function loads and stores (store/archive.hpp).
 template <class Archive>
 void archive(Archive& a, StatisticsSlab& s) {
-  a("num_channels", s.num_channels);
-  a("num_rows", s.num_rows);
+  a("num_channels", s.shape.num_channels);
+  a("num_rows", s.shape.num_rows);
+  a("has_left", s.shape.has_left);
   a("begin", s.begin);
   a("values", s.values);
 }

@@ -10,6 +10,8 @@ namespace tessera::calibration {
 /// The mean of x x^T over the tokens: the one place where the sum is divided. Lower triangle, zeros
 /// above. Throws InputError when no token was counted, or when an element is not finite, naming it.
 Matrix<double> hessian_of(const HessianSum& sum);
+/// The same of another sum over @p num_tokens tokens.
+Matrix<double> hessian_of(const Matrix<double>& sum, std::uint64_t num_tokens);
 
 /// Channels that no token ever reached: their diagonal is exactly zero. In rising order.
 std::vector<std::size_t> dead_channels(const HessianSum& sum);

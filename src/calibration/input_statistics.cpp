@@ -9,6 +9,7 @@
 #include "calibration/sorted_maximum.hpp"
 #include "core/error.hpp"
 #include "linalg/syrk.hpp"
+#include "residual/channel_selection.hpp"
 
 namespace tessera::calibration {
 namespace {
@@ -81,6 +82,22 @@ void raise_sorted_maximum(Threads& threads, MatrixView<const float> x,
   for (const auto& partial : raised) raise_each(maximum, partial);
 }
 
+/// The second moment of tokens whose largest channels are compensated, and so gone.
+void add_what_is_left(Threads& threads, MatrixView<const float> x, std::size_t k_chunk,
+                      Matrix<double>& sum) {
+  const residual::ChannelSelector selector(residual::SelectionRule::exact, x.cols, k_chunk, {});
+  Matrix<float> left(x.rows, x.cols);
+  threads.for_each(num_tiles(x.rows, kRowTile), [&](std::size_t task) {
+    const Tile rows = tile_at(task, kRowTile, x.rows);
+    std::vector<std::uint8_t> chosen(x.cols);
+    for (std::size_t i = rows.begin; i < rows.end; ++i) {
+      selector.select(x.row_span(i), 0, chosen);
+      for (std::size_t j = 0; j < x.cols; ++j) left(i, j) = chosen[j] != 0 ? 0.0F : x(i, j);
+    }
+  });
+  linalg::add_outer_products(threads, left, sum);
+}
+
 /// The first token of every sample, and those whose rows are kept.
 void note_single_tokens(InputStatistics& statistics, MatrixView<const float> x, BatchPlace place) {
   if (place.length == 0) return;
@@ -90,25 +107,27 @@ void note_single_tokens(InputStatistics& statistics, MatrixView<const float> x, 
     for (std::size_t j = 0; j < x.cols; ++j) statistics.first_sum[j] += static_cast<double>(first[j]);
   }
   statistics.num_first += num_samples;
-  for (std::size_t r = 0; r < statistics.sample.num_rows; ++r) {
-    const std::size_t sample = statistics.sample.sample_of(r);
+  for (std::size_t r = 0; r < statistics.extras.sample.num_rows; ++r) {
+    const std::size_t sample = statistics.extras.sample.sample_of(r);
     if (sample < place.first_sample || sample >= place.first_sample + num_samples) continue;
-    const std::size_t row = (sample - place.first_sample) * place.length + statistics.sample.position_of(r);
+    const std::size_t row = (sample - place.first_sample) * place.length + statistics.extras.sample.position_of(r);
     std::ranges::copy(x.row_span(row), statistics.token_rows.row(r));
   }
 }
 
 }  // namespace
 
-InputStatistics::InputStatistics(std::size_t num_channels, TokenSample tokens)
+InputStatistics::InputStatistics(std::size_t num_channels, StatisticsExtras wanted)
     : hessian{0, Matrix<double>(num_channels, num_channels)},
       sum(num_channels),
       first_sum(num_channels),
       minimum(num_channels, kInfinity),
       maximum(num_channels, -kInfinity),
       sorted_maximum(num_channels),
-      sample(tokens),
-      token_rows(tokens.num_rows, num_channels) {}
+      extras(wanted),
+      token_rows(wanted.sample.num_rows, num_channels) {
+  if (wanted.k_chunk > 0) left_sum = Matrix<double>(num_channels, num_channels);
+}
 
 std::vector<double> InputStatistics::mean() const {
   require(hessian.num_tokens > 0, "a mean is over some tokens");
@@ -135,18 +154,22 @@ void InputStatistics::add(Threads& threads, MatrixView<const float> x, BatchPlac
   });
   raise_sorted_maximum(threads, x, sorted_maximum);
   linalg::add_outer_products(threads, x, hessian.sum);
+  if (extras.k_chunk > 0) add_what_is_left(threads, x, extras.k_chunk, left_sum);
   hessian.num_tokens += x.rows;
   note_single_tokens(*this, x, place);
 }
 
 void InputStatistics::merge(const InputStatistics& other) {
   require(other.num_channels() == num_channels(), "only statistics of the same input merge");
-  require(other.sample == sample, "only statistics that keep the same tokens merge");
+  require(other.extras == extras, "only statistics that keep the same extras merge");
   hessian.num_tokens += other.hessian.num_tokens;
   num_first += other.num_first;
   for (std::size_t k = 0; k < token_rows.size(); ++k) token_rows.data()[k] += other.token_rows.data()[k];
   for (std::size_t i = 0; i < num_channels(); ++i) {
-    for (std::size_t j = 0; j <= i; ++j) hessian.sum(i, j) += other.hessian.sum(i, j);
+    for (std::size_t j = 0; j <= i; ++j) {
+      hessian.sum(i, j) += other.hessian.sum(i, j);
+      if (!left_sum.empty()) left_sum(i, j) += other.left_sum(i, j);
+    }
     sum[i] += other.sum[i];
     first_sum[i] += other.first_sum[i];
     minimum[i] = std::min(minimum[i], other.minimum[i]);

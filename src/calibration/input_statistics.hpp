@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "calibration/token_sample.hpp"
+#include "calibration/statistics_extras.hpp"
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
 
@@ -26,10 +26,13 @@ struct InputStatistics {
   std::vector<float> sorted_maximum;    ///< (n): position-wise maximum over tokens of |x| sorted
                                       ///< downwards (qdec.md section 2)
 
-  TokenSample sample;                   ///< which tokens' inputs are kept
-  Matrix<float> token_rows;                   ///< (sample.num_rows, n): zero until their token comes
+  StatisticsExtras extras;
+  Matrix<float> token_rows;  ///< (extras.sample.num_rows, n): zero until their token comes
+  Matrix<double> left_sum;   ///< (n, n) with extras.k_chunk, lower triangle: sum over tokens of
+                             ///< (x - x*m)(x - x*m)^T, m the token's own largest channels (qdec.md
+                             ///< section 2, exact); else (0, 0)
 
-  explicit InputStatistics(std::size_t num_channels = 0, TokenSample tokens = {});
+  explicit InputStatistics(std::size_t num_channels = 0, StatisticsExtras extras = {});
   std::size_t num_channels() const { return sum.size(); }
 
   /// The mean input over the tokens, first ones left out: those are attention's sinks, with means of their own (aweq.md

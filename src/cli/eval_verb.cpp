@@ -1,4 +1,6 @@
+#include <charconv>
 #include <cstdio>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -16,7 +18,8 @@ namespace {
 struct EvalArguments {
   std::string model;
   std::vector<std::string> texts;
-  std::size_t context_length = 2048, windows = 0, threads = 0;
+  std::string residual, k_chunk, selection = "exact", protocol = "every-position";
+  std::size_t context_length = 2048, windows = 0, threads = 0, prompt_tokens = 0;
   bool json = false, verbose = false;
 };
 
@@ -29,10 +32,26 @@ bool parse(const Arguments& words, EvalArguments& a) {
   line.options("text", "FILE", "plain text or .jsonl; may be given again", a.texts);
   line.option("context-length", "L", "tokens a window (2048)", a.context_length, 2);
   line.option("windows", "N", "windows to score; 0 for as many as the text has (0)", a.windows, 0);
+  line.option("residual", "FILE", "score the packed model compensated by this residual file",
+              a.residual);
+  line.option("k-chunk", "K,...",
+              "with --residual: channels of each 1024 to compensate, one or several; else what the "
+              "file was made for",
+              a.k_chunk);
+  line.option("selection", "RULE",
+              "with --residual: " + names_text<residual::SelectionRule>() + " (exact)", a.selection);
+  line.option("protocol", "P", "with --residual: " + names_text<jobs::Protocol>() + " (every-position)",
+              a.protocol);
+  line.option("prompt-tokens", "N",
+              "with --protocol prefill-plain: tokens of a window that are its prompt; 0 for half (0)",
+              a.prompt_tokens, 0);
   line.option("threads", "N", "0 for the cores this process may use (0)", a.threads, 0);
   line.flag("json", "print the result as one JSON document on standard output", a.json);
   line.flag("verbose", "log more", a.verbose, 'v');
   line.example("tessera eval models/smollm2-135m-vptq-2bit --text data/debian-faq.txt");
+  line.example(
+      "tessera eval models/smollm2-135m-vptq-2bit --text data/debian-faq.txt --residual "
+      "models/smollm2-135m-vptq-2bit/decdec_residual.safetensors --k-chunk 0,16,64");
   line.example(
       "tessera eval models/smollm2-135m-instruct --text wiki.test.raw --context-length 2048 "
       "--windows 40 --json");
@@ -40,6 +59,54 @@ bool parse(const Arguments& words, EvalArguments& a) {
   require_input(!a.texts.empty(),
                 "--text is missing (perplexity is measured on a text). Name a file.");
   return true;
+}
+
+/// "8,16,32"
+std::vector<std::uint64_t> k_chunks_of(const std::string& text) {
+  std::vector<std::uint64_t> values;
+  std::istringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    require_input(error == std::errc() && end == word.data() + word.size() && !word.empty(),
+                  fmt::format("--k-chunk is '{}' (it takes whole numbers, separated by commas). Give "
+                              "0 to 1024, such as 8,16,32.",
+                              text));
+    values.push_back(value);
+  }
+  return values;
+}
+
+template <class Enum>
+Enum choice_of(std::string_view option, const std::string& name) {
+  const auto value = value_named<Enum>(name);
+  require_input(value.has_value(), fmt::format("--{} is '{}' (it is one of {}). Choose one of them.",
+                                               option, name, names_text<Enum>()));
+  return *value;
+}
+
+std::optional<jobs::ResidualRequest> residual_of(const EvalArguments& a) {
+  if (a.residual.empty()) {
+    require_input(a.k_chunk.empty(),
+                  "--k-chunk is given without --residual (there is nothing to compensate with). "
+                  "Name the residual file.");
+    return std::nullopt;
+  }
+  jobs::ResidualRequest request;
+  request.file = a.residual;
+  request.k_chunks = k_chunks_of(a.k_chunk);
+  request.rule = choice_of<residual::SelectionRule>("selection", a.selection);
+  request.protocol = choice_of<jobs::Protocol>("protocol", a.protocol);
+  request.prompt_tokens = a.prompt_tokens;
+  return request;
+}
+
+void print_compensated(const jobs::EvalResult& result) {
+  for (const jobs::CompensatedScore& scored : result.compensated) {
+    fmt::print("perplexity {} at k_chunk {}: recall {:.3f}, {} a token\n", scored.score.to_text(),
+               scored.k_chunk ? std::to_string(*scored.k_chunk) : "by layer", scored.recall,
+               bytes_text(static_cast<double>(scored.bytes_per_token)));
+  }
 }
 
 }  // namespace
@@ -58,10 +125,13 @@ int eval_verb(const Arguments& words) {
   request.texts.assign(arguments.texts.begin(), arguments.texts.end());
   request.context_length = arguments.context_length;
   request.max_windows = arguments.windows;
+  request.residual = residual_of(arguments);
   const jobs::EvalResult result = jobs::eval_model(context, request);
 
   if (arguments.json) {
     fmt::print("{}\n", jobs::to_json(request, result).to_text(2));
+  } else if (request.residual) {
+    print_compensated(result);
   } else {
     fmt::print("perplexity {}\n", result.score.to_text());
     fmt::print(stderr, "scored in {}\n", duration_text(result.seconds));

@@ -126,6 +126,33 @@ struct FieldNotes {
 template <class Enum>
 struct EnumNames;
 
+/// The name of @p value; empty for a value without one.
+template <class Enum>
+std::string_view name_of_value(Enum value) {
+  for (const auto& [named, name] : EnumNames<Enum>::kNames) {
+    if (named == value) return name;
+  }
+  return {};
+}
+/// The value that is called @p name; nothing when none is.
+template <class Enum>
+std::optional<Enum> value_named(std::string_view name) {
+  for (const auto& [value, named] : EnumNames<Enum>::kNames) {
+    if (named == name) return value;
+  }
+  return std::nullopt;
+}
+/// "exact, bucket, ...": for messages and help.
+template <class Enum>
+std::string names_text() {
+  std::string text;
+  for (const auto& [value, name] : EnumNames<Enum>::kNames) {
+    if (!text.empty()) text += ", ";
+    text += name;
+  }
+  return text;
+}
+
 /// What every visitor of fields offers, and a visitor that does nothing.
 struct AnyFields {
   template <class Value, class... Notes>

@@ -62,15 +62,23 @@ void run_block(Threads& threads, const forward::BlockForward& forward,
 
 /// Adds the losses of a batch of windows whose hidden states have passed all blocks.
 void add_losses(Threads& threads, const forward::EmbeddingAndHead& head,
-                std::span<const std::uint32_t> tokens, std::size_t length,
+                std::span<const std::uint32_t> tokens, const PerplexitySettings& settings,
                 MatrixView<const float> hidden, std::vector<double>& losses) {
+  const std::size_t length = settings.context_length, scored = length - settings.first_token;
   for (std::size_t first = 0; first < hidden.rows; first += length) {
+    const std::size_t at = first + settings.first_token;
     const auto of_tokens = head.negative_log_likelihood(
-        threads, hidden.middle_rows(first, length - 1), tokens.subspan(first + 1, length - 1));
+        threads, hidden.middle_rows(at - 1, scored), tokens.subspan(at, scored));
     double of_window = 0;
     for (const double loss : of_tokens) of_window += loss;
     losses.push_back(of_window);
   }
+}
+
+forward::BlockWeights load_block(const ScoredModel& scored, std::size_t block) {
+  auto weights = forward::load_block(scored.config, scored.weights, block);
+  if (scored.compensator != nullptr) scored.compensator->add_to(scored.config, block, weights);
+  return weights;
 }
 
 std::size_t windows_per_batch(std::size_t length) {
@@ -102,6 +110,12 @@ std::size_t count_windows(std::size_t num_tokens, const PerplexitySettings& sett
         "the least). Choose a longer one.",
         length));
   }
+  if (settings.first_token == 0 || settings.first_token >= length) {
+    throw InputError(fmt::format(
+        "the prompt is {} tokens of a window of {} (one token at least has to be before what is "
+        "predicted, and one behind). Choose a shorter prompt.",
+        settings.first_token, length));
+  }
   const std::size_t whole = num_tokens / length;
   if (whole == 0) {
     throw InputError(fmt::format(
@@ -123,58 +137,57 @@ std::vector<std::size_t> windows_of_rank(std::size_t num_windows, std::size_t co
   return windows;
 }
 
-std::vector<double> window_losses(Threads& threads, Log& log, const model::ModelConfig& config,
-                                  const model::TensorSource& weights,
-                                  std::span<const std::uint32_t> tokens, std::size_t context_length,
-                                  std::span<const std::size_t> windows, const std::string& label,
+std::vector<double> window_losses(Threads& threads, Log& log, const ScoredModel& scored,
+                                  std::span<const std::uint32_t> tokens,
+                                  const PerplexitySettings& settings,
+                                  std::span<const std::size_t> windows,
                                   std::uint64_t max_hidden_bytes) {
+  const model::ModelConfig& config = scored.config;
+  const std::size_t length = settings.context_length;
   const std::size_t per_walk =
-      windows_per_walk(windows.size(), context_length, config.hidden_size, max_hidden_bytes);
+      windows_per_walk(windows.size(), length, config.hidden_size, max_hidden_bytes);
   const std::size_t num_walks = num_tiles(windows.size(), per_walk);
-  const forward::EmbeddingAndHead ends(config, weights);
-  const forward::BlockForward forward(config, context_length);
-  Steps steps(log, config, label, num_walks);
+  const forward::EmbeddingAndHead ends(config, scored.weights);
+  const forward::BlockForward forward(config, length);
+  Steps steps(log, config, scored.label, num_walks);
   std::vector<double> losses;
   for (std::size_t walk = 0; walk < num_walks; ++walk) {
     const Tile part = tile_at(walk, per_walk, windows.size());
-    std::vector<std::uint32_t> scored;
+    std::vector<std::uint32_t> walked;
     for (const std::size_t w : windows.subspan(part.begin, part.size())) {
-      const auto window = tokens.subspan(w * context_length, context_length);
-      scored.insert(scored.end(), window.begin(), window.end());
+      const auto window = tokens.subspan(w * length, length);
+      walked.insert(walked.end(), window.begin(), window.end());
     }
-    Matrix<float> hidden(scored.size(), config.hidden_size);
-    ends.embed(scored, context_length, hidden);
+    Matrix<float> hidden(walked.size(), config.hidden_size);
+    ends.embed(walked, length, hidden);
     for (std::size_t b = 0; b < config.num_blocks; ++b) {
       steps.done(walk, b);
-      run_block(threads, forward, forward::load_block(config, weights, b), context_length, hidden);
+      run_block(threads, forward, load_block(scored, b), length, hidden);
     }
     steps.done(walk, config.num_blocks);
-    add_losses(threads, ends, scored, context_length, hidden, losses);
+    add_losses(threads, ends, walked, settings, hidden, losses);
   }
   return losses;
 }
 
-Perplexity perplexity_of(std::span<const double> losses, std::size_t context_length) {
+Perplexity perplexity_of(std::span<const double> losses, const PerplexitySettings& settings) {
   require(!losses.empty(), "there are windows to score");
   double sum = 0;
   for (const double loss : losses) sum += loss;
   Perplexity result;
   result.num_windows = losses.size();
-  result.context_length = context_length;
-  result.num_tokens = losses.size() * (context_length - 1);
+  result.context_length = settings.context_length;
+  result.num_tokens = losses.size() * (settings.context_length - settings.first_token);
   result.mean_nll = sum / static_cast<double>(result.num_tokens);
   result.perplexity = std::exp(result.mean_nll);
   return result;
 }
 
-Perplexity perplexity(Threads& threads, Log& log, const model::ModelConfig& config,
-                      const model::TensorSource& weights, std::span<const std::uint32_t> tokens,
-                      const PerplexitySettings& settings, const std::string& label) {
+Perplexity perplexity(Threads& threads, Log& log, const ScoredModel& scored,
+                      std::span<const std::uint32_t> tokens, const PerplexitySettings& settings) {
   const std::size_t num_windows = count_windows(tokens.size(), settings);
   const auto windows = windows_of_rank(num_windows, settings.context_length, 0, 1);
-  return perplexity_of(
-      window_losses(threads, log, config, weights, tokens, settings.context_length, windows, label),
-      settings.context_length);
+  return perplexity_of(window_losses(threads, log, scored, tokens, settings, windows), settings);
 }
 
 }  // namespace tessera::evaluation

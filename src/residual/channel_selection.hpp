@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "core/describe.hpp"
+
 namespace tessera::residual {
 
 /// How the channels of a token are chosen. All but `global`, `fixed` and `random` choose within
@@ -66,3 +68,13 @@ std::vector<float> bucket_floors(float b0, float b15);
 std::vector<std::uint32_t> largest_channels_reference(std::span<const float> x, std::size_t k);
 
 }  // namespace tessera::residual
+
+namespace tessera {
+template <>
+struct EnumNames<residual::SelectionRule> {
+  using Rule = residual::SelectionRule;
+  static constexpr std::pair<Rule, std::string_view> kNames[] = {
+      {Rule::exact, "exact"},   {Rule::bucket, "bucket"}, {Rule::global, "global"},
+      {Rule::fixed, "static"}, {Rule::random, "random"}, {Rule::scaled, "scaled"}};
+};
+}  // namespace tessera

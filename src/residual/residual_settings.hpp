@@ -18,7 +18,7 @@ struct ResidualSettings {
 
 template <class Fields>
 void describe(Fields& f, ResidualSettings& s) {
-  f("bits", s.bits, "bits of a residual's codes; 0 for no residual file", one_of(0, 2, 3, 4, 8));
+  f("bits", s.bits, "bits of a residual's codes; 0 for no residual file", one_of({0, 2, 3, 4, 8}));
   f("k_chunk", s.k_chunk,
     "channels of each 1024 that will be compensated: solvers then minimize the error that is left; 0 "
     "for a model that is good without compensation, too",

@@ -9,6 +9,7 @@ namespace tessera::residual {
 class ResidualSource {
  public:
   virtual ~ResidualSource() = default;
+  virtual std::uint64_t bits() const = 0;  ///< of the codes of all layers
   virtual bool contains(std::string_view layer) const = 0;
   /// Throws InputError naming the tensor and the file.
   virtual ResidualLayer read(std::string_view layer) const = 0;

@@ -60,14 +60,15 @@ TEST(FlatStatistics, ShardsWithSampledTokensJoinToThoseOfOnePass) {
   Threads threads(1);
   const std::size_t length = 5, num_samples = 6, channels = 7;
   const TokenSample sample = sample_tokens(9, num_samples, length);
+  const StatisticsExtras extras{sample, 512};  // three of seven channels
   const auto x = test::random_matrix(num_samples * length, channels, 4);
-  InputStatistics whole(channels, sample);
+  InputStatistics whole(channels, extras);
   whole.add(threads, x, {0, length});
-  InputStatistics joined(channels, sample);
-  const std::size_t size = flat_size(channels, sample.num_rows);
-  StatisticsSlab slab(channels, {0, size}, sample.num_rows);
+  InputStatistics joined(channels, extras);
+  const std::size_t size = flat_size({channels, extras});
+  StatisticsSlab slab({channels, extras}, {0, size});
   for (const Tile shard : {Tile{0, 1}, Tile{1, 4}, Tile{4, 6}}) {
-    InputStatistics partial(channels, sample);
+    InputStatistics partial(channels, extras);
     partial.add(threads, x.view().middle_rows(shard.begin * length, shard.size() * length),
                 {shard.begin, length});
     std::vector<double> values(size);

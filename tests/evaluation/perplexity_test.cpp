@@ -73,7 +73,8 @@ Perplexity score(const model::TensorSource& weights, std::span<const std::uint32
                  const PerplexitySettings& settings, std::size_t num_threads = 2) {
   Threads threads(num_threads);
   SilentLog log;
-  return perplexity(threads, log, tiny_config(), weights, tokens, settings, "test");
+  const model::ModelConfig config = tiny_config();
+  return perplexity(threads, log, {config, weights, "test"}, tokens, settings);
 }
 
 /// The definition, one window and one token at a time, with every logit in memory.

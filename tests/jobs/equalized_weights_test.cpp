@@ -50,8 +50,8 @@ class Equalized {
     const std::vector<std::size_t> windows = {0, 1, 2, 3};
     Threads threads(1);
     SilentLog log;
-    return evaluation::window_losses(threads, log, prepared_.config, weights, tokens, 16, windows,
-                                     "");
+    return evaluation::window_losses(threads, log, {prepared_.config, weights, ""}, tokens, {16},
+                                     windows);
   }
   double largest_change() const {
     const auto before = losses(*prepared_.weights), after = losses(*folded_);

@@ -1,0 +1,70 @@
+#include "jobs/stages/residual_files.hpp"
+
+#include <fmt/core.h>
+
+#include "cluster/agreement.hpp"
+#include "core/digest.hpp"
+#include "core/error.hpp"
+#include "format/residual_info.hpp"
+#include "format/residual_tensors.hpp"
+#include "jobs/packed_layers.hpp"
+#include "jobs/settings/describe_job.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+using SizesByLayer = std::map<std::string, format::ResidualSizes>;
+
+SizesByLayer sizes_of(const PreparedRun& prepared) {
+  SizesByLayer sizes;
+  for (const LayerUnit& unit : prepared.units) {
+    sizes[unit.layer.name] = {unit.layer.out_features, unit.layer.in_features,
+                              static_cast<std::uint64_t>(prepared.job.residual.bits)};
+  }
+  return sizes;
+}
+
+format::ResidualInfo info_of(const PreparedRun& prepared, const AssembledModel& assembled) {
+  format::ResidualInfo info;
+  info.bits = static_cast<std::uint64_t>(prepared.job.residual.bits);
+  info.base_method = name_of_value(prepared.job.quantize.method);
+  info.base_digest = format::base_digest_of(assembled.weight_digests);
+  info.calibration = fmt::format("{} samples of {} tokens, text {}", prepared.num_samples(),
+                                 prepared.sample_length(), prepared.calibration_tokens.text_digest);
+  info.k_chunk = static_cast<std::uint64_t>(prepared.job.residual.k_chunk);
+  return info;
+}
+
+}  // namespace
+
+void require_residual_sizes(const PreparedRun& prepared) {
+  if (!prepared.job.residual.is_wanted()) return;
+  for (const auto& [layer, sizes] : sizes_of(prepared)) {
+    for (const std::string& problem : format::residual_problems(sizes)) {
+      throw InputError(fmt::format("{}: {}", layer, problem));
+    }
+  }
+}
+
+void write_residual_files(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
+                          const Path& folder, AssembledModel& assembled) {
+  if (!prepared.job.residual.is_wanted()) return;
+  const auto load = [&](const std::string& name) {
+    return load_solved(work, layer_named(prepared, name)).residual;
+  };
+  const auto tensors = format::residual_tensors(sizes_of(prepared), load);
+  const auto files = model::plan_files(tensors, prepared.job.output.max_shard_size,
+                                       format::kResidualStem);
+  const auto metadata = format::metadata_of(info_of(prepared, assembled));
+  for (const auto& tensor : tensors) assembled.residual_bytes += tensor.bytes();
+  cluster::agree_on(run.comm, [&] {
+    for (std::size_t s = run.comm.rank(); s < files.names.size(); s += run.comm.size()) {
+      model::write_safetensors_file(folder / files.names[s], tensors, files.members[s], metadata);
+    }
+  });
+  cluster::on_first_rank(run.comm, [&] {
+    model::write_index(folder, tensors, files, format::kResidualStem);
+  });
+}
+
+}  // namespace tessera::jobs
