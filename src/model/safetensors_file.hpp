@@ -8,6 +8,7 @@
 
 #include "model/mapped_file.hpp"
 #include "model/safetensors_header.hpp"
+#include "model/safetensors_index.hpp"
 #include "model/tensor_source.hpp"
 
 namespace tessera::model {
@@ -50,11 +51,12 @@ class SafetensorsFile {
 };
 
 /// A model folder's weights: model.safetensors, or the shards that model.safetensors.index.json
-/// lists (names without path parts only). Every shard is opened and checked, against the index too,
-/// at once.
+/// lists (names without path parts only), or those of another stem. Every shard is opened and
+/// checked, against the index too, at once.
 class SafetensorsFolder final : public TensorSource {
  public:
-  explicit SafetensorsFolder(const std::filesystem::path& folder);
+  explicit SafetensorsFolder(const std::filesystem::path& folder,
+                             std::string_view stem = kModelStem);
 
   bool contains(std::string_view name) const override;
   TensorInfo info(std::string_view name) const override;

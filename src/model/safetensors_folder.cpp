@@ -6,7 +6,6 @@
 #include "core/error.hpp"
 #include "model/quoted_name.hpp"
 #include "model/safetensors_file.hpp"
-#include "model/safetensors_index.hpp"
 
 namespace fs = std::filesystem;
 
@@ -14,14 +13,14 @@ namespace tessera::model {
 namespace {
 
 /// What to say about a folder without safetensors files; the weights may be there in another form.
-std::string no_weights(const fs::path& folder) {
+std::string no_weights(const fs::path& folder, std::string_view stem) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) {
     return fmt::format("{} is not a folder (a Hugging Face model folder is expected)",
                        folder.string());
   }
-  std::string message =
-      fmt::format("{} holds neither {} nor {}", folder.string(), kSingleFileName, kIndexFileName);
+  std::string message = fmt::format("{} holds neither {} nor {}", folder.string(),
+                                    shard_file_name(0, 1, stem), index_file_name(stem));
   for (const auto& item : fs::directory_iterator(folder, ignored)) {
     const std::string ending = item.path().extension().string();
     if (ending == ".bin" || ending == ".pt" || ending == ".pth" || ending == ".gguf") {
@@ -36,17 +35,18 @@ std::string no_weights(const fs::path& folder) {
 
 }  // namespace
 
-SafetensorsFolder::SafetensorsFolder(const fs::path& folder) : folder_(folder) {
+SafetensorsFolder::SafetensorsFolder(const fs::path& folder, std::string_view stem)
+    : folder_(folder) {
   std::error_code ignored;
-  const fs::path single = folder / kSingleFileName;
-  const fs::path index = folder / kIndexFileName;
+  const fs::path single = folder / shard_file_name(0, 1, stem);
+  const fs::path index = folder / index_file_name(stem);
   if (fs::exists(single, ignored)) {
     files_.emplace_back(single);
     for (std::string& name : files_.front().names()) file_of_.emplace(std::move(name), 0);
   } else if (fs::exists(index, ignored)) {
     open_shards(index);
   } else {
-    throw InputError(no_weights(folder));
+    throw InputError(no_weights(folder, stem));
   }
 }
 
@@ -78,8 +78,8 @@ void SafetensorsFolder::open_shards(const fs::path& index_file) {
       if (listed != file_of_.end() && listed->second == i) continue;
       throw InputError(
           fmt::format("{}: tensor {} is not one that {} lists for this shard (shards and "
-                      "index do not belong together). Fetch the model again.",
-                      files_[i].path().string(), quote_name(name), kIndexFileName));
+                      "index do not belong together). Fetch them again.",
+                      files_[i].path().string(), quote_name(name), index_file.filename().string()));
     }
   }
 }

@@ -62,10 +62,14 @@ std::string safetensors_index_json(const ShardIndex& index, std::size_t total_by
   return document.dump(2) + "\n";
 }
 
-std::string shard_file_name(std::size_t shard, std::size_t num_shards) {
+std::string shard_file_name(std::size_t shard, std::size_t num_shards, std::string_view stem) {
   require(shard < num_shards, "a shard's number is below their count");
-  if (num_shards == 1) return std::string(kSingleFileName);
-  return fmt::format("model-{:05}-of-{:05}.safetensors", shard + 1, num_shards);
+  if (num_shards == 1) return fmt::format("{}.safetensors", stem);
+  return fmt::format("{}-{:05}-of-{:05}.safetensors", stem, shard + 1, num_shards);
+}
+
+std::string index_file_name(std::string_view stem) {
+  return fmt::format("{}.safetensors.index.json", stem);
 }
 
 }  // namespace tessera::model

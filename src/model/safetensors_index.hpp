@@ -5,8 +5,8 @@
 
 namespace tessera::model {
 
-inline constexpr std::string_view kSingleFileName = "model.safetensors";
-inline constexpr std::string_view kIndexFileName = "model.safetensors.index.json";
+/// What the file names of a model's weights begin with.
+inline constexpr std::string_view kModelStem = "model";
 inline constexpr std::size_t kMaxIndexBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kMaxShards = 10'000;
 
@@ -21,6 +21,10 @@ ShardIndex parse_safetensors_index(std::string_view json, const std::string& ori
 std::string safetensors_index_json(const ShardIndex& index, std::size_t total_bytes);
 
 /// "model-00001-of-00004.safetensors" for shard 0 of 4; "model.safetensors" when there is one only.
-std::string shard_file_name(std::size_t shard, std::size_t num_shards);
+std::string shard_file_name(std::size_t shard, std::size_t num_shards,
+                            std::string_view stem = kModelStem);
+
+/// "model.safetensors.index.json"
+std::string index_file_name(std::string_view stem = kModelStem);
 
 }  // namespace tessera::model

@@ -12,7 +12,6 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
-#include "model/safetensors_index.hpp"
 
 namespace tessera::model {
 namespace {
@@ -38,8 +37,11 @@ std::map<std::size_t, std::size_t> offsets_of(const std::vector<TensorToWrite>& 
 
 /// The header's length and JSON, padded so that the data begins at a multiple of 8.
 std::string header_bytes(const std::vector<TensorToWrite>& tensors,
-                         const std::map<std::size_t, std::size_t>& offsets) {
+                         const std::map<std::size_t, std::size_t>& offsets,
+                         const Metadata& metadata) {
   nlohmann::json header;  // its objects are sorted by key
+  require(!metadata.contains("format"), "the key format is the writer's");
+  header["__metadata__"] = metadata;
   header["__metadata__"]["format"] = "pt";
   for (const auto& [i, begin] : offsets) {
     const TensorToWrite& tensor = tensors[i];
@@ -67,11 +69,11 @@ void write_bytes(std::ofstream& out, std::size_t offset, const char* bytes, std:
 }
 
 void write_whole(const std::filesystem::path& file, const std::vector<TensorToWrite>& tensors,
-                 std::span<const std::size_t> members) {
+                 std::span<const std::size_t> members, const Metadata& metadata) {
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
   if (!out) throw MachineError::from_errno("cannot create " + file.string());
   const auto offsets = offsets_of(tensors, members);
-  const std::string header = header_bytes(tensors, offsets);
+  const std::string header = header_bytes(tensors, offsets, metadata);
   write_bytes(out, 0, header.data(), header.size(), file);
   std::vector<std::byte> bytes;
   for (const std::size_t i : members) {
@@ -86,14 +88,14 @@ void write_whole(const std::filesystem::path& file, const std::vector<TensorToWr
 
 void write_safetensors_file(const std::filesystem::path& file,
                             const std::vector<TensorToWrite>& tensors,
-                            std::span<const std::size_t> members) {
+                            std::span<const std::size_t> members, const Metadata& metadata) {
   write_atomically(file, [&](const std::filesystem::path& temporary) {
-    write_whole(temporary, tensors, members);
+    write_whole(temporary, tensors, members, metadata);
   });
 }
 
 bool write_index(const std::filesystem::path& folder, const std::vector<TensorToWrite>& tensors,
-                 const ShardedFiles& files) {
+                 const ShardedFiles& files, std::string_view stem) {
   ShardIndex index;
   std::size_t total_bytes = 0;
   for (std::size_t s = 0; s < files.names.size(); ++s) {
@@ -104,7 +106,7 @@ bool write_index(const std::filesystem::path& folder, const std::vector<TensorTo
     }
   }
   if (files.names.size() == 1) return false;
-  write_file_atomically(folder / kIndexFileName, safetensors_index_json(index, total_bytes));
+  write_file_atomically(folder / index_file_name(stem), safetensors_index_json(index, total_bytes));
   return true;
 }
 
@@ -116,7 +118,7 @@ std::vector<std::string> write_safetensors(const std::filesystem::path& folder,
     write_safetensors_file(folder / plan.names[s], tensors, plan.members[s]);
   }
   std::vector<std::string> files = plan.names;
-  if (write_index(folder, tensors, plan)) files.emplace_back(kIndexFileName);
+  if (write_index(folder, tensors, plan)) files.push_back(index_file_name());
   return files;
 }
 

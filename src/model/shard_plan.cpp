@@ -4,7 +4,8 @@
 
 namespace tessera::model {
 
-ShardedFiles plan_files(const std::vector<TensorToWrite>& tensors, std::size_t max_shard_bytes) {
+ShardedFiles plan_files(const std::vector<TensorToWrite>& tensors, std::size_t max_shard_bytes,
+                        std::string_view stem) {
   require(!tensors.empty(), "there are tensors to write");
   ShardedFiles files;
   std::size_t filled = 0;
@@ -18,7 +19,7 @@ ShardedFiles plan_files(const std::vector<TensorToWrite>& tensors, std::size_t m
     filled += bytes;
   }
   for (std::size_t s = 0; s < files.members.size(); ++s) {
-    files.names.push_back(shard_file_name(s, files.members.size()));
+    files.names.push_back(shard_file_name(s, files.members.size(), stem));
   }
   return files;
 }

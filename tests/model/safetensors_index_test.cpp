@@ -57,6 +57,10 @@ TEST(SafetensorsIndex, ShardNamesAreThoseOfTransformers) {
   EXPECT_EQ(shard_file_name(0, 1), "model.safetensors");
   EXPECT_EQ(shard_file_name(0, 4), "model-00001-of-00004.safetensors");
   EXPECT_EQ(shard_file_name(3, 4), "model-00004-of-00004.safetensors");
+  EXPECT_EQ(shard_file_name(0, 1, "other"), "other.safetensors");
+  EXPECT_EQ(shard_file_name(1, 4, "other"), "other-00002-of-00004.safetensors");
+  EXPECT_EQ(index_file_name(), "model.safetensors.index.json");
+  EXPECT_EQ(index_file_name("other"), "other.safetensors.index.json");
 }
 
 }  // namespace

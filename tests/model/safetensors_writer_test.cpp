@@ -56,6 +56,30 @@ TEST(WriteSafetensors, WritesTheseBytes) {
             test::safetensors_bytes(header, "aabbbbzzz"));
 }
 
+TEST(WriteSafetensors, FilesOfAnotherStemCarryTheirOwnTexts) {
+  const test::TemporaryFolder folder;
+  const std::vector<TensorToWrite> tensors{filled("a", DType::u8, {3}),
+                                           filled("b", DType::u8, {2})};
+  const ShardedFiles files = plan_files(tensors, 3, "other");
+  EXPECT_THAT(files.names,
+              ElementsAre("other-00001-of-00002.safetensors", "other-00002-of-00002.safetensors"));
+  EXPECT_THAT(plan_files(tensors, 5, "other").names, ElementsAre("other.safetensors"));
+  for (std::size_t s = 0; s < 2; ++s) {
+    write_safetensors_file(folder / files.names[s], tensors, files.members[s], {{"key", "\"text"}});
+  }
+  EXPECT_TRUE(write_index(folder.path(), tensors, files, "other"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "other.safetensors.index.json"));
+  const SafetensorsFolder read(folder.path(), "other");
+  EXPECT_THAT(read.names(), ElementsAre("a", "b"));
+  for (const SafetensorsFile& file : read.files()) {
+    EXPECT_THAT(file.metadata(),
+                ElementsAre(testing::Pair("format", "pt"), testing::Pair("key", "\"text")));
+  }
+  EXPECT_THROW(write_safetensors_file(folder / "x", tensors, files.members[0], {{"format", "x"}}),
+               Bug);
+  EXPECT_THROW(SafetensorsFolder(folder.path()), InputError);
+}
+
 TEST(WriteSafetensors, ShardsReadBackThroughTheirIndex) {
   const test::TemporaryFolder folder;
   std::vector<TensorToWrite> tensors;
