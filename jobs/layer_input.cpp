@@ -68,7 +68,7 @@ Matrix<double> LayerInput::objective(double plain_share) const {
   Matrix<double> sum = hessian.copy();
   if (left.empty()) return sum;
   for (std::size_t i = 0; i < sum.rows(); ++i) {
-    for (std::size_t j = 0; j <= i; ++j) sum(i, j) = left(i, j) + plain_share * sum(i, j);
+    for (std::size_t j = 0; j <= i; ++j) sum(i, j) = (1 - plain_share) * left(i, j) + plain_share * sum(i, j);
   }
   return sum;
 }

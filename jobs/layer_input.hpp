@@ -19,8 +19,8 @@ struct LayerInput {
   Matrix<float> tokens;              ///< of some tokens, where the job keeps them
   std::vector<float> top_magnitude;  ///< over tokens, the largest k-th largest |x_j| (qdec.md 2)
 
-  /// What solvers minimize: the error that compensation leaves, and @p plain_share of the plain one;
-  /// the plain one alone where none counts on compensation.
+  /// What solvers minimize: (1 - plain_share) of the error that compensation leaves and plain_share
+  /// of the error without; that alone where none counts on compensation.
   Matrix<double> objective(double plain_share) const;
   /// What a channel's residual counts: its part in E[x_j^2] that compensation fetches, and
   /// @p plain_share of the rest.

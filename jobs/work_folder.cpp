@@ -127,6 +127,22 @@ std::string WorkFolder::how_far() const {
                      size_.num_blocks, num_solved(), size_.num_layers);
 }
 
+namespace {
+
+/// Whether what the sentence says differs has no part in the statistics of a calibration. What
+/// calibration keeps beside its sums is a key of its own.
+bool changes_no_calibration(const std::string& difference) {
+  static constexpr std::string_view kKeys[] = {
+      "quantize.method",        "quantize.vptq.",    "quantize.aweq.",
+      "quantize.gptq.",         "quantize.rtn.",     "quantize.equalize",
+      "quantize.dampening_frac", "quantize.seed",    "residual.bits",
+      "residual.scale_search",  "residual.plain_share", "output."};
+  return std::ranges::any_of(
+      kKeys, [&](std::string_view key) { return difference.starts_with(key); });
+}
+
+}  // namespace
+
 void WorkFolder::require_usable(ExistingRun existing) const {
   if (existing != ExistingRun::refuse || !holds_run()) return;
   throw InputError(fmt::format(
@@ -162,16 +178,25 @@ void WorkFolder::start(const Fingerprint& fingerprint, const RunSize& size) {
 /// One new journal replaces all: it says what is kept, under the job that is wanted now. The files'
 /// identity stays that of the run they were made in.
 void WorkFolder::redo(const Fingerprint& fingerprint, const std::set<std::string>& made_again) {
+  const bool makes_all = made_again.size() == size_.num_layers;
+  bool keeps_calibration_only = false;
   for (const std::string& difference : fingerprint.differences_from(*run_)) {
     if (difference.starts_with("quantize.overrides")) continue;
+    if (makes_all && changes_no_calibration(difference)) {
+      keeps_calibration_only = true;
+      continue;
+    }
     throw InputError(
-        fmt::format("{} holds a run of another job: {} (redo changes the settings of layers only). "
-                    "Mend the job.",
+        fmt::format("{} holds a run of another job: {} (redo of some layers changes their settings "
+                    "only; of all, with --module '.*', also what calibration does not depend on). "
+                    "Mend the job, or run it with --fresh.",
                     root_.string(), difference));
   }
   std::vector<JsonValue> lines = {run_line(fingerprint)};
   for (const auto& [file, digests] : committed_) {
-    if (made_again.contains(file)) continue;
+    if (made_again.contains(file) || (keeps_calibration_only && file.starts_with("equalized/"))) {
+      continue;
+    }
     for (const std::string& digest : digests) {
       lines.push_back(JsonValue::object().set("commit", file).set("sha256", digest));
     }

@@ -62,7 +62,8 @@ class WorkFolder {
   /// Starts a run of @p fingerprint or goes on with the one that is there. Throws InputError naming
   /// every key that differs when that one is of another job. Called on rank 0; others refresh().
   /// @param made_again with ExistingRun::redo: the files that no longer count, and may differ in
-  /// quantize.overrides; everything else that is committed is kept.
+  /// quantize.overrides; everything else that is committed is kept. Where they are all layers, the
+  /// job may differ in whatever calibration does not depend on.
   void begin(const Fingerprint& fingerprint, const RunSize& size, ExistingRun existing,
              const std::set<std::string>& made_again = {});
 

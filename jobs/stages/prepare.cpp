@@ -129,6 +129,11 @@ Fingerprint fingerprint_of(const PreparedRun& prepared) {
       fingerprint.add(setting.key, setting.value);
     }
   }
+  if (prepared.extras != calibration::StatisticsExtras{}) {
+    fingerprint.add("what calibration keeps beside its sums",
+                    fmt::format("{} tokens, what a k_chunk of {} leaves",
+                                prepared.extras.sample.num_rows, prepared.extras.k_chunk));
+  }
   for (const auto& [file, digest] : prepared.input_digests) {
     fingerprint.add("the content of " + file, digest);
   }

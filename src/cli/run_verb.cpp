@@ -56,12 +56,14 @@ bool parse_redo(const Arguments& words, RunArguments& a) {
   CommandLine line(
       "redo",
       "Solves some layers of a finished or interrupted run again, with other settings "
-      "where --set gives\nthem (quantize.vptq.* and quantize.aweq.*), and makes the output anew.");
+      "where --set gives\nthem (quantize.vptq.* and quantize.aweq.*), and makes the output anew. Of "
+      "all layers (--module '.*')\nany setting that calibration does not depend on may change.");
   line.argument("JOB.yaml", "the job of the run", a.job);
   line.option("module", "PATTERN", "which layers: a pattern, as in quantize.targets", a.module);
   line.options("set", "KEY=VALUE", "another value for these layers; may be given again", a.set);
   line.flag("json", "print the report as one JSON document on standard output", a.json);
   line.flag("verbose", "log more", a.verbose, 'v');
+  line.example("tessera redo job.yaml --module '.*' --set quantize.dampening_frac=0.1");
   line.example(
       "tessera redo job.yaml --module 'layers\\.0\\.mlp\\..*' --set "
       "quantize.vptq.num_res_centroids=256");
@@ -74,7 +76,9 @@ bool parse_redo(const Arguments& words, RunArguments& a) {
 }
 
 /// The job with the settings that --set gives put first among the overrides, for the named layers.
+/// Of all layers, they are the job's own.
 jobs::JobFile job_of_redo(const RunArguments& a) {
+  if (a.module == ".*") return jobs::read_job(a.job, a.set);
   jobs::JobFile file = jobs::read_job(a.job, {});
   jobs::QuantizeJob changed = jobs::read_job(a.job, a.set).job;
   const jobs::LayerOverride own{a.module, changed.quantize.vptq, changed.quantize.aweq};
@@ -82,8 +86,8 @@ jobs::JobFile job_of_redo(const RunArguments& a) {
   changed.quantize.aweq = file.job.quantize.aweq;
   require_input(changed == file.job,
                 "redo --set changes a key that is none of quantize.vptq and quantize.aweq (other "
-                "layers would "
-                "need it, too). Change the job and run with --fresh.");
+                "layers would need it, too). Name all layers with --module '.*', or run with "
+                "--fresh.");
   if (own.vptq == changed.quantize.vptq && own.aweq == changed.quantize.aweq) return file;
   auto& overrides = file.job.quantize.overrides;
   overrides.insert(overrides.begin(), own);

@@ -30,6 +30,7 @@ class ResidualFile final : public residual::ResidualSource {
   const ResidualSizes& sizes(std::string_view layer) const;
   std::uint64_t num_bytes() const;  ///< of all tensors
 
+  std::uint64_t bits() const override { return info_.bits; }
   bool contains(std::string_view layer) const override { return layers_.contains(layer); }
   /// Codes are never 0, scales and norms finite and not negative, largest magnitudes moreover not
   /// rising, the static order a permutation of the channels.

@@ -154,9 +154,14 @@ std::string base_digest_of(const fs::path& folder) {
                     "belong to). Name the folder that quantization made.",
                     folder.string()));
   }
+  std::map<std::string, std::string> digests;
+  for (const std::string& name : names) digests[name] = digest_of_file(folder / name);
+  return base_digest_of(digests);
+}
+
+std::string base_digest_of(const std::map<std::string, std::string>& digests) {
   Digest digest;
-  for (const std::string& name : names)
-    digest.add_text(name).add_text(digest_of_file(folder / name));
+  for (const auto& [name, of_file] : digests) digest.add_text(name).add_text(of_file);
   return digest.hex();
 }
 

@@ -31,5 +31,7 @@ ResidualInfo residual_info_from(const std::map<std::string, std::string>& metada
 /// Digest over the names and SHA-256 of the folder's model*.safetensors, in order of their names.
 /// Throws InputError when there are none.
 std::string base_digest_of(const std::filesystem::path& folder);
+/// The same from the files' digests by name.
+std::string base_digest_of(const std::map<std::string, std::string>& digests);
 
 }  // namespace tessera::format

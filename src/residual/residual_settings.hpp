@@ -10,7 +10,7 @@ struct ResidualSettings {
   int bits = 0;     ///< of a residual's codes; 0: no residuals are made
   int k_chunk = 0;  ///< channels of 1024 that solvers count on being compensated; 0: on none
   ScaleSearch scale_search = ScaleSearch::weighted;
-  double plain_share = 0.2;  ///< of the uncompensated error in what is minimized
+  double plain_share = 0.17;  ///< of the uncompensated error in what is minimized
   bool operator==(const ResidualSettings&) const = default;
 
   bool is_wanted() const { return bits > 0; }
@@ -26,7 +26,8 @@ void describe(Fields& f, ResidualSettings& s) {
   f("scale_search", s.scale_search,
     "error that a residual's scales minimize: plain, as DecDEC's, or weighted by the inputs");
   f("plain_share", s.plain_share,
-    "with k_chunk: weight of the error without compensation beside the error with it", between(0, 1));
+    "with k_chunk: what the error without compensation counts in what is minimized; the error with it "
+    "counts the rest", between(0, 1));
 }
 
 }  // namespace tessera::residual

@@ -60,6 +60,29 @@ TEST_F(Redo, WithTheSameSettingsGivesTheSameBytes) {
   EXPECT_TRUE(contents_of(job_.output.dir) == expected);
 }
 
+// Other codebooks for all layers, from the calibration at hand; the original is not scored again.
+TEST_F(Redo, OfAllLayersKeepsTheCalibrationOnly) {
+  test::run_job(job_);
+  const auto before = fs::last_write_time(folder_ / "work/evaluation/original.h5");
+  job_.quantize.dampening_frac = 0.2;
+  job_.quantize.vptq.num_centroids = 8;
+  redo(".*");
+  const auto redone = contents_of(job_.output.dir);
+  EXPECT_EQ(fs::last_write_time(folder_ / "work/evaluation/original.h5"), before);
+  EXPECT_TRUE(test::run_job(job_, ExistingRun::resume).was_finished_before);
+  fs::remove_all(job_.output.dir);
+  fs::remove_all(job_.runtime.work_dir);
+  test::run_job(job_);
+  EXPECT_TRUE(contents_of(job_.output.dir) == redone);
+}
+
+TEST_F(Redo, OfAllLayersRefusesAnotherCalibration) {
+  test::run_job(job_);
+  job_.residual.bits = 4;
+  job_.residual.k_chunk = 128;
+  EXPECT_THAT([&] { redo(".*"); }, ThrowsMessage<InputError>(HasSubstr("residual.k_chunk is 128")));
+}
+
 TEST_F(Redo, RefusesAPatternThatMatchesNothing) {
   test::run_job(job_);
   EXPECT_THAT([&] { redo("nothing"); },
