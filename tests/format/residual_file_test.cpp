@@ -99,6 +99,22 @@ TEST_F(ResidualFileTest, AFileMayHaveAnotherName) {
   test::expect_same(ResidualFile(folder_ / "mine.safetensors").read("a"), residuals["a"]);
 }
 
+TEST_F(ResidualFileTest, IsToldFromOtherFiles) {
+  Residuals residuals;
+  residuals["a"] = random_residual(8, 3, 4);
+  write_residuals(folder_ / "one", residuals, test::residual_info(4));
+  write_residuals(folder_ / "many", residuals, test::residual_info(4), 1);
+  test::write_tiny_model(folder_ / "model");
+  for (const char* path : {"one", "one/decdec_residual.safetensors", "many",
+                           "many/decdec_residual.safetensors.index.json"}) {
+    EXPECT_TRUE(holds_residuals(folder_ / path)) << path;
+  }
+  for (const char* path : {"absent", "model", "model/model.safetensors", "model/config.json",
+                           "many/decdec_residual-00001-of-00005.safetensors"}) {
+    EXPECT_FALSE(holds_residuals(folder_ / path)) << path;
+  }
+}
+
 TEST_F(ResidualFileTest, PathsThatNameNoResiduals) {
   EXPECT_THAT(refusal(folder_.path()),
               AllOf(HasSubstr("holds neither decdec_residual.safetensors nor"),
