@@ -138,6 +138,7 @@ ResidualInfo residual_info_from(const std::map<std::string, std::string>& metada
   info.k_chunk = texts.k_chunk("k_chunk");
   if (!texts.contains("budget")) return info;
   info.budget = texts.text("budget");
+  if (info.budget.empty()) texts.fail("budget", "what k_chunk_of keeps is expected");
   info.k_chunk_of = texts.k_chunk_of_layers("k_chunk_of");
   return info;
 }
