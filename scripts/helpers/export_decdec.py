@@ -21,11 +21,13 @@ FUSED = {
 
 def main():
     parser = argparse.ArgumentParser(
-        prog="export-decdec", description="Writes residuals as DecDEC's cheatsheet.pt, thresholds.pt and static.pt.")
+        prog="export-decdec", description="Writes residuals as DecDEC's cheatsheet.pt, thresholds.pt and static.pt.",
+        epilog="Example: scripts/export-decdec models/my-model-3bit --output decdec/my-model. Only residuals of 4 bits "
+               "(residual.bits 4) can be exported.")
     parser.add_argument("residuals", type=pathlib.Path,
                         help="folder with decdec_residual.safetensors, or that file, or the index of several")
     parser.add_argument("--output", required=True, type=pathlib.Path, help="folder to write to")
-    parser.add_argument("--fused", action="store_true", help="join q, k, v and gate, up")
+    parser.add_argument("--fused", action="store_true", help="join q, k, v and gate, up, as DecDEC's end-to-end loader runs them; its evaluation wants them apart")
     arguments = parser.parse_args()
     file = ResidualFile(arguments.residuals)
     blocks = [fused(block) if arguments.fused else block for block in file.blocks()]
