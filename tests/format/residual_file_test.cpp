@@ -1,6 +1,6 @@
 #include "format/residual_file.hpp"
 
-#include <bit>
+#include <cstring>
 #include <functional>
 #include <limits>
 
