@@ -5,6 +5,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "format/integer_folder.hpp"
+#include "format/residual_file.hpp"
 #include "format/vptq_folder.hpp"
 #include "format/vptq_layer_config.hpp"
 #include "jobs/inspect.hpp"
@@ -161,6 +162,10 @@ JsonValue inspect_model_folder(const fs::path& folder) {
     add_packed_layers(document, folder, config, bytes_of_tensor);
   } else if (is_packed) {
     add_integer_layers(document, folder);
+  }
+  if (format::holds_residuals(folder)) {
+    const JsonValue found = inspect_residuals(folder);
+    for (const char* key : {"residual", "residuals"}) document.set(key, found.at(key));
   }
   return document.set("tensors", std::move(tensors));
 }

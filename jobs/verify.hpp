@@ -23,9 +23,8 @@ struct Verification {
 /// Checks a folder against what it says of itself, offline, writing nothing:
 ///
 ///     an output      sizes and digests of its manifest; that the tensors of its config.json are
-///     all
-///                    there; every tensor of a floating type read and finite, packed layers
-///                    unpacked
+///                    all there; every tensor of a floating type read and finite, packed layers
+///                    unpacked; residuals unpacked, and those of these weights
 ///     a work folder  every committed file against its journalled digest. Activations that are gone
 ///                    are no damage: they are dropped when the next block is committed
 ///

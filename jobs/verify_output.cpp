@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "format/manifest.hpp"
 #include "format/open_weights.hpp"
+#include "format/residual_file.hpp"
 #include "jobs/verify.hpp"
 #include "model/architecture.hpp"
 #include "model/check_tensors.hpp"
@@ -32,6 +33,7 @@ class OutputVerifier {
   Verification run() {
     step([&] { compare_files(); });
     step([&] { read_tensors(); });
+    step([&] { read_residuals(); });
     return std::move(found_);
   }
 
@@ -80,6 +82,17 @@ class OutputVerifier {
     found_.findings.push_back(fmt::format(
         "{}: tensor {} holds {} at row {}, column {} (weights must be finite).", folder_.string(),
         model::quote_name(name), values.data()[bad], bad / cols, bad % cols));
+  }
+
+  /// Those that a reader accepts are whole and finite.
+  void read_residuals() {
+    if (!format::holds_residuals(folder_)) return;
+    const format::ResidualFile file(folder_);
+    step([&] { file.require_base(folder_, model::read_model_config(folder_)); });
+    for (const std::string& layer : file.layers()) {
+      step([&] { file.read(layer); });
+    }
+    found_.num_tensors += file.num_tensors();
   }
 
   const fs::path& folder_;

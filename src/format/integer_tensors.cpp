@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "format/check_integer_layer.hpp"
 #include "format/index_packing.hpp"
+#include "format/layer_in_turn.hpp"
 
 namespace tessera::format {
 namespace {
@@ -27,23 +28,16 @@ void put(Bytes out, std::size_t position, T value) {
 class CurrentLayer {
  public:
   CurrentLayer(LoadIntegerLayer load, IntegerFormat format)
-      : load_(std::move(load)), format_(format) {}
+      : current_(std::move(load)), format_(format) {}
 
   const IntegerLayer& get(const std::string& name, const IntegerLayer& sizes) {
-    if (name == name_) return layer_;
-    name_.clear();
-    layer_ = IntegerLayer();  // frees the last one before the next comes
-    layer_ = load_(name);
-    check_integer_layer(name, layer_, sizes, format_);
-    name_ = name;
-    return layer_;
+    return current_.get(
+        name, [&](const IntegerLayer& layer) { check_integer_layer(name, layer, sizes, format_); });
   }
 
  private:
-  LoadIntegerLayer load_;
+  LayerInTurn<IntegerLayer> current_;
   IntegerFormat format_;
-  std::string name_;
-  IntegerLayer layer_;
 };
 
 void fill_int8(const IntegerLayer& l, Bytes out) {

@@ -96,6 +96,19 @@ std::string_view layer_of(std::string_view tensor) {
 
 }  // namespace
 
+bool holds_residuals(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (fs::is_directory(path)) {
+    return fs::exists(path / kResidualFileName) ||
+           fs::exists(path / model::index_file_name(kResidualStem));
+  }
+  if (!fs::exists(path)) return false;
+  if (name.ends_with(kIndexEnding)) return name.starts_with(kResidualStem);
+  if (!name.ends_with(kFileEnding)) return false;
+  return !is_shard_stem(name.substr(0, name.size() - kFileEnding.size())) &&
+         says_residuals(model::SafetensorsFile(path).metadata());
+}
+
 ResidualFile::ResidualFile(const fs::path& path) : path_(path), files_(open(path)) {
   const auto& first = files_.files().front();
   info_ = residual_info_from(first.metadata(), first.path().string());

@@ -13,6 +13,10 @@
 
 namespace tessera::format {
 
+/// Whether @p path is a file of residuals or the index of several, or a folder that holds either.
+/// A shard alone is none.
+bool holds_residuals(const std::filesystem::path& path);
+
 /// A residual file read back, by code that shares names and sizes but no packing with the writer;
 /// one layer in memory at a time, nothing kept.
 ///
@@ -28,6 +32,7 @@ class ResidualFile final : public residual::ResidualSource {
   std::vector<std::string> layers() const;  ///< sorted
   /// @pre contains(layer)
   const ResidualSizes& sizes(std::string_view layer) const;
+  std::size_t num_tensors() const { return files_.names().size(); }
   std::uint64_t num_bytes() const;  ///< of all tensors
 
   std::uint64_t bits() const override { return info_.bits; }

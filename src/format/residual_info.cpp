@@ -19,6 +19,7 @@ namespace tessera::format {
 namespace {
 
 constexpr std::uint64_t kVersion = 1;
+constexpr const char* kVersionKey = "residual_version";
 constexpr std::size_t kDigestDigits = 64;
 
 bool are_possible_bits(std::uint64_t bits) {
@@ -88,8 +89,8 @@ class Texts {
 };
 
 void check_version(const Texts& texts, const std::string& origin) {
-  const std::uint64_t version = texts.number("residual_version");
-  if (version == 0) texts.fail("residual_version", "versions begin at 1");
+  const std::uint64_t version = texts.number(kVersionKey);
+  if (version == 0) texts.fail(kVersionKey, "versions begin at 1");
   if (version <= kVersion) return;
   throw InputError(
       fmt::format("{} is a residual file of version {} (this program knows version "
@@ -103,7 +104,7 @@ std::map<std::string, std::string> metadata_of(const ResidualInfo& info) {
   require(are_possible_bits(info.bits), "a residual has 2, 3, 4 or 8 bits");
   require(is_digest(info.base_digest), "a base has a digest");
   std::map<std::string, std::string> metadata{
-      {"residual_version", std::to_string(kVersion)},
+      {kVersionKey, std::to_string(kVersion)},
       {"bits", std::to_string(info.bits)},
       {"zero_code", std::to_string(std::uint64_t{1} << (info.bits - 1))},
       {"chunk", std::to_string(residual::kChunk)},
@@ -137,8 +138,13 @@ ResidualInfo residual_info_from(const std::map<std::string, std::string>& metada
   info.k_chunk = texts.k_chunk("k_chunk");
   if (!texts.contains("budget")) return info;
   info.budget = texts.text("budget");
+  if (info.budget.empty()) texts.fail("budget", "what k_chunk_of keeps is expected");
   info.k_chunk_of = texts.k_chunk_of_layers("k_chunk_of");
   return info;
+}
+
+bool says_residuals(const std::map<std::string, std::string>& metadata) {
+  return metadata.contains(kVersionKey);
 }
 
 std::string base_digest_of(const fs::path& folder) {

@@ -28,6 +28,9 @@ std::map<std::string, std::string> metadata_of(const ResidualInfo& info);
 ResidualInfo residual_info_from(const std::map<std::string, std::string>& metadata,
                                 const std::string& origin);
 
+/// Whether a header is one of a residual file, of whatever version.
+bool says_residuals(const std::map<std::string, std::string>& metadata);
+
 /// Digest over the names and SHA-256 of the folder's model*.safetensors, in order of their names.
 /// Throws InputError when there are none.
 std::string base_digest_of(const std::filesystem::path& folder);

@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "core/threads.hpp"
 #include "format/index_packing.hpp"
+#include "format/layer_in_turn.hpp"
 
 namespace tessera::format {
 namespace {
@@ -29,24 +30,19 @@ bool are_all_finite(std::span<const float> values) {
 class CurrentLayer {
  public:
   CurrentLayer(LoadLayer load, Permutation permutation)
-      : load_(std::move(load)), permutation_(permutation) {}
+      : current_(std::move(load)), permutation_(permutation) {}
 
   const VptqLayer& get(const std::string& name, const VptqLayer& sizes) {
-    if (name == name_) return layer_;
-    name_.clear();
-    layer_ = VptqLayer();  // frees the last one before the next comes
-    layer_ = load_(name);
-    check(name, sizes);
-    if (!layer_.perm.empty() && !writes_permutation(layer_, permutation_)) {
-      absorb_permutation(layer_);
-    }
-    name_ = name;
-    return layer_;
+    return current_.get(name, [&](VptqLayer& layer) {
+      check(name, layer, sizes);
+      if (!layer.perm.empty() && !writes_permutation(layer, permutation_)) {
+        absorb_permutation(layer);
+      }
+    });
   }
 
  private:
-  void check(const std::string& name, const VptqLayer& s) const {
-    const VptqLayer& l = layer_;
+  void check(const std::string& name, const VptqLayer& l, const VptqLayer& s) const {
     const bool same = l.out_features == s.out_features && l.in_features == s.in_features &&
                       l.vector_len == s.vector_len && l.num_centroids == s.num_centroids &&
                       l.num_res_centroids == s.num_res_centroids && l.num_groups == s.num_groups &&
@@ -63,10 +59,8 @@ class CurrentLayer {
     }
   }
 
-  LoadLayer load_;
+  LayerInTurn<VptqLayer> current_;
   Permutation permutation_;
-  std::string name_;
-  VptqLayer layer_;
 };
 
 void fill_indices(const VptqLayer& l, Bytes out) {

@@ -27,6 +27,28 @@ class Inspect(ProgramTest):
         text = self.run_program("inspect", file).stdout
         self.assertIn("2 x 3", text)
 
+    def test_residuals_apart_from_their_model(self):
+        metadata = {"residual_version": "1", "bits": "4", "zero_code": "8", "chunk": "1024", "base_method": "vptq",
+                    "base_digest": "a" * 64, "calibration": "3 samples", "k_chunk": "16",
+                    "budget": "bytes_per_token 8", "k_chunk_of": '{"layers.0.x": 24}'}
+        (self.folder / "made").mkdir()
+        file = self.folder / "made" / "decdec_residual.safetensors"
+        tensors = {"layers.0.x.residual_q": ("I32", [2, 1], b"\x88" * 8),
+                   "layers.0.x.residual_scale": ("F16", [8], bytes(16)),
+                   "layers.0.x.act_topk_max": ("F32", [2], bytes(8))}
+        write_safetensors(file, tensors, metadata)
+        for path in (file, file.parent):
+            document = self.run_json("inspect", path)
+            self.assertEqual(document["kind"], "residual file")
+            self.assertEqual(document["residual"]["budget"], "bytes_per_token 8")
+            self.assertEqual(document["residuals"], [
+                {"name": "layers.0.x", "out_features": 8, "in_features": 2, "bits": 4, "bytes_per_channel": 4,
+                 "k_chunk": 24}])
+        self.assertIn("bytes_per_channel", self.run_program("inspect", file).stdout)
+        tensors["layers.0.x.residual_q"] = ("I32", [2, 1], b"\x88" * 7 + b"\x08")
+        write_safetensors(file, tensors, metadata)
+        self.assert_refused(["inspect", file], "channel 1, output 7 is 0")
+
     def test_a_truncated_file_is_refused_by_name(self):
         file = self.folder / "x.safetensors"
         write_safetensors(file, {"a": ("F32", [4], bytes(16))})

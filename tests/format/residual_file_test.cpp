@@ -1,6 +1,6 @@
 #include "format/residual_file.hpp"
 
-#include <bit>
+#include <cstring>
 #include <functional>
 #include <limits>
 
@@ -97,6 +97,22 @@ TEST_F(ResidualFileTest, AFileMayHaveAnotherName) {
   write_residuals(folder_.path(), residuals, test::residual_info(4));
   fs::rename(folder_ / kResidualFileName, folder_ / "mine.safetensors");
   test::expect_same(ResidualFile(folder_ / "mine.safetensors").read("a"), residuals["a"]);
+}
+
+TEST_F(ResidualFileTest, IsToldFromOtherFiles) {
+  Residuals residuals;
+  residuals["a"] = random_residual(8, 3, 4);
+  write_residuals(folder_ / "one", residuals, test::residual_info(4));
+  write_residuals(folder_ / "many", residuals, test::residual_info(4), 1);
+  test::write_tiny_model(folder_ / "model");
+  for (const char* path : {"one", "one/decdec_residual.safetensors", "many",
+                           "many/decdec_residual.safetensors.index.json"}) {
+    EXPECT_TRUE(holds_residuals(folder_ / path)) << path;
+  }
+  for (const char* path : {"absent", "model", "model/model.safetensors", "model/config.json",
+                           "many/decdec_residual-00001-of-00005.safetensors"}) {
+    EXPECT_FALSE(holds_residuals(folder_ / path)) << path;
+  }
 }
 
 TEST_F(ResidualFileTest, PathsThatNameNoResiduals) {

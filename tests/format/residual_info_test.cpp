@@ -89,6 +89,7 @@ TEST(ResidualInfo, AVersionFromTheFutureIsRefusedByNumber) {
 }
 
 TEST(ResidualInfo, TheBudgetIsAnObjectOfNumbers) {
+  EXPECT_THAT(refusal([](Metadata& m) { m["budget"] = ""; }), HasSubstr("budget in the header"));
   for (const char* bad : {"", "{", "[]", "3", "null"}) {
     EXPECT_THAT(refusal([&](Metadata& m) { m["k_chunk_of"] = bad; }), HasSubstr("k_chunk_of"))
         << bad;

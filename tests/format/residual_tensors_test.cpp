@@ -1,5 +1,7 @@
 #include "format/residual_tensors.hpp"
 
+#include <cstring>
+#include <functional>
 #include <limits>
 
 #include <gmock/gmock.h>

@@ -9,7 +9,9 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "format/manifest.hpp"
+#include "jobs/inspect.hpp"
 #include "tests/end_to_end/tiny_job.hpp"
+#include "tests/format/random_residual.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace tessera::jobs {
@@ -52,6 +54,16 @@ class VerifyTest : public testing::Test {
     format::Manifest manifest = format::read_manifest(output());
     manifest.files = format::record_files(output());
     format::write_manifest(output(), manifest);
+  }
+
+  /// As if the run had made a residual of a layer that is [24, 36].
+  void write_residual(const std::string& layer, const std::string& base_digest) {
+    test::Residuals residuals;
+    residuals[layer] = test::random_residual(24, 36, 4);
+    format::ResidualInfo info = test::residual_info(4);
+    info.base_digest = base_digest;
+    test::write_residuals(output(), residuals, info);
+    write_manifest_again();
   }
 
   test::TemporaryFolder folder_;
@@ -126,6 +138,35 @@ TEST_F(VerifyTest, NumbersThatAreNotFiniteAreFoundByPlace) {
   EXPECT_THAT(found.findings, Contains(AllOf(HasSubstr("model.embed_tokens.weight"),
                                              HasSubstr("nan"), HasSubstr("row 0, column 0"))));
   EXPECT_GT(found.findings.size(), 14u);  // each packed layer's reader refuses its own
+}
+
+TEST_F(VerifyTest, ResidualsAreReadAndThoseOfTheseWeights) {
+  const std::size_t num_tensors = verify(output()).num_tensors;
+  const std::string digest = format::base_digest_of(output());
+  write_residual("model.layers.1.mlp.down_proj", digest);
+  Verification found = verify(output());
+  EXPECT_THAT(found.findings, IsEmpty());
+  EXPECT_EQ(found.num_tensors, num_tensors + 5);
+
+  const JsonValue inspected = inspect(output());
+  EXPECT_EQ(inspected.at("kind").text(), "packed model");
+  EXPECT_EQ(inspected.at("residual").at("base_digest").text(), digest);
+  EXPECT_EQ(inspected.at("residuals").items().at(0).at("in_features").integer(), 36);
+
+  write_residual("model.layers.2.mlp.down_proj", digest);
+  EXPECT_THAT(verify(output()).findings, ElementsAre(HasSubstr("is no linear layer of the blocks")));
+  write_residual("model.layers.1.mlp.down_proj", std::string(64, '0'));
+  EXPECT_THAT(verify(output()).findings, ElementsAre(HasSubstr("begins with 000000000000,")));
+}
+
+TEST_F(VerifyTest, ADamagedResidualIsNamed) {
+  write_residual("model.layers.1.mlp.down_proj", format::base_digest_of(output()));
+  const fs::path file = output() / format::kResidualFileName;
+  flip_byte(file, 1);  // of the norms or scales, which come last
+  EXPECT_THAT(verify(output()).findings, Contains(HasSubstr("was changed")));
+  fs::resize_file(file, fs::file_size(file) - 2);
+  write_manifest_again();
+  EXPECT_THAT(verify(output()).findings, ElementsAre(HasSubstr("the file is cut short")));
 }
 
 TEST_F(VerifyTest, AWorkFileThatWasChangedOrIsGoneIsFoundAndLeftWhereItIs) {
