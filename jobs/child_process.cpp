@@ -26,11 +26,15 @@ struct CloseFile {
 /// What the child does with its descriptors before it starts.
 class FileActions {
  public:
-  explicit FileActions(int out) {
+  explicit FileActions(const ChildDescriptors& given) {
     posix_spawn_file_actions_init(&actions_);
-    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions_, out, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions_, out, STDERR_FILENO);
+    if (given.in) {
+      posix_spawn_file_actions_adddup2(&actions_, *given.in, STDIN_FILENO);
+    } else {
+      posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    }
+    if (given.out) posix_spawn_file_actions_adddup2(&actions_, *given.out, STDOUT_FILENO);
+    if (given.err) posix_spawn_file_actions_adddup2(&actions_, *given.err, STDERR_FILENO);
   }
   ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
   FileActions(const FileActions&) = delete;
@@ -90,7 +94,9 @@ void read_lines(int descriptor, pid_t child, const StopFlag& stop,
   free(buffer);
 }
 
-int wait_for(pid_t child) {
+}  // namespace
+
+int wait_for_child(pid_t child) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) throw MachineError::from_errno("cannot wait for a program");
@@ -98,32 +104,36 @@ int wait_for(pid_t child) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-}  // namespace
-
-ChildResult run_child(const std::vector<std::string>& argv, const StopFlag& stop,
-                      const std::function<void(const std::string&)>& on_line) {
+pid_t start_child(const std::vector<std::string>& argv, const ChildDescriptors& descriptors) {
   require(!argv.empty(), "a program has a name");
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw MachineError::from_errno("cannot make a pipe");
   std::vector<char*> arguments;
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
-
   pid_t child = 0;
-  const FileActions actions(ends[1]);
+  const FileActions actions(descriptors);
   const Attributes attributes;
-  const int error =
-      posix_spawnp(&child, argv[0].c_str(), actions.get(), attributes.get(), arguments.data(),
-                   environ);
-  close(ends[1]);
-  if (error != 0) {
+  errno = posix_spawnp(&child, argv[0].c_str(), actions.get(), attributes.get(), arguments.data(),
+                       environ);
+  if (errno != 0) throw MachineError::from_errno("cannot start " + argv[0]);
+  return child;
+}
+
+ChildResult run_child(const std::vector<std::string>& argv, const StopFlag& stop,
+                      const std::function<void(const std::string&)>& on_line) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw MachineError::from_errno("cannot make a pipe");
+  pid_t child = 0;
+  try {
+    child = start_child(argv, {.in = {}, .out = ends[1], .err = ends[1]});
+  } catch (...) {
     close(ends[0]);
-    errno = error;
-    throw MachineError::from_errno("cannot start " + argv[0]);
+    close(ends[1]);
+    throw;
   }
+  close(ends[1]);
   ChildResult result;
   read_lines(ends[0], child, stop, on_line, result.said);
-  result.exit_code = wait_for(child);
+  result.exit_code = wait_for_child(child);
   stop.check();
   return result;
 }

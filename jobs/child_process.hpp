@@ -1,11 +1,25 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "core/stop.hpp"
 
 namespace tessera::jobs {
+
+/// What a program gets as its own; nothing: no input, and the output of this process.
+struct ChildDescriptors {
+  std::optional<int> in, out, err;
+};
+
+/// Starts a program (argv[0], looked up in PATH when it has no slash). Throws MachineError when it
+/// cannot be started.
+pid_t start_child(const std::vector<std::string>& argv, const ChildDescriptors& descriptors);
+/// Its exit code once it has ended; 128 + signal when one ended it.
+int wait_for_child(pid_t child);
 
 struct ChildResult {
   int exit_code = 0;              ///< 128 + signal when one ended it

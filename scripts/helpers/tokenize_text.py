@@ -4,20 +4,28 @@ import argparse
 import hashlib
 import json
 import pathlib
+import sys
 
 import numpy as np
 import tokenizers
 
 import common
+import token_server
 import work_file
 
 
 def main():
     parser = argparse.ArgumentParser(prog="tokenize")
     parser.add_argument("model", type=pathlib.Path, help="folder with tokenizer.json")
-    parser.add_argument("--text", nargs="+", action="extend", required=True, type=pathlib.Path)
-    parser.add_argument("--output", required=True, type=pathlib.Path)
+    parser.add_argument("--text", nargs="+", action="extend", type=pathlib.Path)
+    parser.add_argument("--output", type=pathlib.Path)
+    parser.add_argument("--serve", action="store_true", help="answer requests on stdin, see token_server.py")
     arguments = parser.parse_args()
+    if arguments.serve:
+        serve(arguments.model / "tokenizer.json")
+        return
+    if not arguments.text or not arguments.output:
+        parser.error("--text and --output are required")
     tokenizer, tokenizer_digest = open_tokenizer(arguments.model / "tokenizer.json")
     tokens = np.concatenate([tokens_of(tokenizer, text) for text in arguments.text])
     text_digest = digest_of_texts(arguments.text)
@@ -26,6 +34,16 @@ def main():
     work_file.save(arguments.output, identity, {
         "tokens": tokens, "text_digest": text_digest, "tokenizer_digest": tokenizer_digest})
     common.say(f"{tokens.size} tokens of {', '.join(map(str, arguments.text))} -> {arguments.output}")
+
+
+def serve(file):
+    """A tokenizer that cannot be opened is told to the one who asks, not to the terminal."""
+    try:
+        tokenizer, _ = open_tokenizer(file)
+    except common.InputError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return
+    token_server.serve(tokenizer, sys.stdin, sys.stdout)
 
 
 def open_tokenizer(file):

@@ -59,6 +59,12 @@ void CommandLine::option(std::string name, std::string placeholder, std::string 
                       WholeNumber{&value, minimum}});
 }
 
+void CommandLine::option(std::string name, std::string placeholder, std::string text, double& value,
+                         double minimum, double maximum) {
+  options_.push_back({std::move(name), std::move(placeholder), std::move(text), '\0',
+                      RealNumber{&value, minimum, maximum}});
+}
+
 void CommandLine::options(std::string name, std::string placeholder, std::string text,
                           std::vector<std::string>& values) {
   options_.push_back({std::move(name), std::move(placeholder), std::move(text), '\0', &values});
@@ -124,6 +130,15 @@ void CommandLine::store(const Option& option, const std::vector<std::string>& va
     if (error != std::errc{} || stop != end || *number->value < number->minimum) {
       refuse(fmt::format("--{} is \"{}\" (it must be a whole number, at least {})", option.name,
                          value, number->minimum));
+    }
+  }
+  if (const auto* number = std::get_if<RealNumber>(&option.target)) {
+    const char* end = value.data() + value.size();
+    const auto [stop, error] = std::from_chars(value.data(), end, *number->value);
+    const bool is_within = number->minimum <= *number->value && *number->value <= number->maximum;
+    if (error != std::errc{} || stop != end || !is_within) {
+      refuse(fmt::format("--{} is \"{}\" (it must be a number from {} to {})", option.name, value,
+                         number->minimum, number->maximum));
     }
   }
 }

@@ -38,6 +38,9 @@ class CommandLine {
   /// The same for a whole number of at least @p minimum.
   void option(std::string name, std::string placeholder, std::string text, std::size_t& value,
               std::size_t minimum);
+  /// The same for a real number from @p minimum to @p maximum.
+  void option(std::string name, std::string placeholder, std::string text, double& value,
+              double minimum, double maximum);
   /// --name VALUE, any number of times.
   void options(std::string name, std::string placeholder, std::string text,
                std::vector<std::string>& values);
@@ -54,10 +57,14 @@ class CommandLine {
     std::size_t* value;
     std::size_t minimum;
   };
+  struct RealNumber {
+    double* value;
+    double minimum, maximum;
+  };
   struct Option {
     std::string name, placeholder, text;
     char letter = '\0';
-    std::variant<bool*, std::string*, WholeNumber, std::vector<std::string>*> target;
+    std::variant<bool*, std::string*, WholeNumber, RealNumber, std::vector<std::string>*> target;
     bool is_flag() const { return placeholder.empty(); }
     std::string boost_name() const;  ///< "verbose,v"
   };

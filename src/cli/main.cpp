@@ -22,9 +22,10 @@ struct Verb {
   int (*function)(const Arguments&);
 };
 
-const std::array<Verb, 8> kVerbs = {{
+const std::array<Verb, 9> kVerbs = {{
     {"run", "quantize a model as a job file says", run_verb},
     {"eval", "perplexity of a model folder, plain or packed", eval_verb},
+    {"generate", "continue a text with a model folder, plain or packed", generate_verb},
     {"inspect", "what is in a model, an output, a work folder or a file", inspect_verb},
     {"status", "how far a run is: progress, rate, ETA, ranks", status_verb},
     {"verify", "every digest, size and tensor of an output or a work folder", verify_verb},

@@ -17,6 +17,7 @@ enum ExitCode : int {
 int run_verb(const Arguments& arguments);
 int redo_verb(const Arguments& arguments);
 int eval_verb(const Arguments& arguments);
+int generate_verb(const Arguments& arguments);
 int inspect_verb(const Arguments& arguments);
 int status_verb(const Arguments& arguments);
 int verify_verb(const Arguments& arguments);

@@ -57,18 +57,19 @@ void attend(const AttentionHead& head, std::size_t first, std::size_t count,
   const std::size_t dim = head.queries.cols;
   const float scale = 1.0F / std::sqrt(static_cast<float>(dim));
   const auto queries = head.queries.middle_rows(first, count);
+  const std::size_t position = head.start + first;
   std::vector<Running> running(count);
   for (std::size_t i = 0; i < count; ++i) std::ranges::fill(weighted.row_span(i), 0.0F);
 
-  const std::size_t first_key = visible(first, head.window).begin / kKeyTile * kKeyTile;
-  for (std::size_t key = first_key; key < first + count; key += kKeyTile) {
-    const std::size_t num_keys = std::min(kKeyTile, first + count - key);
+  const std::size_t first_key = visible(position, head.window).begin / kKeyTile * kKeyTile;
+  for (std::size_t key = first_key; key < position + count; key += kKeyTile) {
+    const std::size_t num_keys = std::min(kKeyTile, position + count - key);
     const auto seen = [&](std::size_t i) {
-      return within_tile(visible(first + i, head.window), key, num_keys);
+      return within_tile(visible(position + i, head.window), key, num_keys);
     };
     std::size_t begin =
-        key > first ? key - first : 0;  // queries before the tile see nothing of it,
-    std::size_t end = count;            // nor do those whose window has passed it
+        key > position ? key - position : 0;  // queries before the tile see nothing of it,
+    std::size_t end = count;                  // nor do those whose window has passed it
     while (end > begin && seen(end - 1).empty()) --end;
     if (begin == end) continue;
 

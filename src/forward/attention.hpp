@@ -9,10 +9,11 @@ namespace tessera::forward {
 /// One head of one sequence, after norms and rotation.
 struct AttentionHead {
   MatrixView<float> queries;       ///< (length, head_dim); the result replaces them
-  MatrixView<const float> keys;    ///< (length, head_dim)
-  MatrixView<const float> values;  ///< (length, head_dim)
+  MatrixView<const float> keys;    ///< (start + length, head_dim)
+  MatrixView<const float> values;  ///< (start + length, head_dim)
   std::optional<std::size_t>
       window;  ///< positions a query sees, its own included; none: all before it
+  std::size_t start = 0;  ///< position of the first query; keys and values begin at position 0
 };
 
 inline constexpr std::size_t kKeyTile = 128;  ///< keys whose scores are in cache at a time

@@ -93,12 +93,22 @@ class BlockPass {
             const BlockWeights& weights, std::size_t length, BlockScratch& scratch)
       : config_(config), rotary_(rotary), weights_(weights), length_(length), scratch_(scratch) {}
 
+  /// Makes the batch the part of one sequence that begins at position @p start.
+  void continue_from(std::size_t start, KeyValueCache& cache) {
+    start_ = start;
+    keys_ = cache.keys;
+    values_ = cache.values;
+    tile_extent_ = BlockForward::kExtendTile;
+    splits_products_ = length_ == 1;
+  }
+
   void run(Threads& threads, MatrixView<float> hidden, InputListener* listener) {
     const auto tell = [&](InputRole role, const Matrix<float>& x) {
       if (listener != nullptr) listener->on_input(role, x.view().middle_rows(0, hidden.rows));
     };
-    const std::size_t count = hidden.rows / length_ * tiles_;
-    threads.for_each(count, [&](std::size_t i) { project(hidden, tile(i)); });
+    const std::size_t count = hidden.rows / length_ * num_tiles(length_, tile_extent_);
+    threads_ = &threads;
+    for_each_tile(count, [&](std::size_t i) { project(hidden, tile(i)); });
     tell(InputRole::attention_input, scratch_.normed);
     const std::size_t heads = config_.num_heads;
     threads.for_each(count * heads, [&](std::size_t i) {
@@ -106,7 +116,7 @@ class BlockPass {
       mix(tile(last_first), i % heads);
     });
     tell(InputRole::attention_output, scratch_.q);
-    threads.for_each(count, [&](std::size_t i) { finish(hidden, tile(i)); });
+    for_each_tile(count, [&](std::size_t i) { finish(hidden, tile(i)); });
     tell(InputRole::mlp_input, scratch_.normed);
     tell(InputRole::mlp_hidden, scratch_.mlp_hidden);
   }
@@ -118,15 +128,35 @@ class BlockPass {
   };
 
   Tile tile(std::size_t i) const {
-    const tessera::Tile part = tile_at(i % tiles_, BlockForward::kTokenTile, length_);
-    return {i / tiles_ * length_ + part.begin, part.size(), part.begin};
+    const std::size_t tiles = num_tiles(length_, tile_extent_);
+    const tessera::Tile part = tile_at(i % tiles, tile_extent_, length_);
+    return {i / tiles * length_ + part.begin, part.size(), start_ + part.begin};
+  }
+
+  /// A single token is no work to share out; its products are.
+  template <class Task>
+  void for_each_tile(std::size_t count, Task&& task) const {
+    if (!splits_products_) return threads_->for_each(count, task);
+    for (std::size_t i = 0; i < count; ++i) task(i);
+  }
+
+  void multiply_weight(const linalg::PackedWeight& weight, MatrixView<const float> x,
+                       MatrixView<float> y, Accumulate accumulate) const {
+    if (!splits_products_ || weight.order() == linalg::WeightOrder::packed) {
+      return weight.multiply(x, y, accumulate);
+    }
+    constexpr std::size_t kTile = BlockForward::kOutputTile;
+    threads_->for_each(num_tiles(y.cols, kTile), [&](std::size_t i) {
+      weight.multiply_outputs(tile_at(i, kTile, y.cols), x, y, accumulate);
+    });
   }
 
   /// y = W x + bias, or y += W x + bias, and what the residual adds.
   void multiply(LinearRole role, LayerInput& x, MatrixView<float> y,
                 Accumulate accumulate = Accumulate::no) const {
     const auto input = static_cast<std::size_t>(model::input_of(role));
-    weights_.weight(role).multiply(x.rounded(weights_.input_quantization[input]), y, accumulate);
+    multiply_weight(weights_.weight(role), x.rounded(weights_.input_quantization[input]), y,
+                    accumulate);
     const Compensation& compensation = weights_.compensation_of(role);
     if (compensation.residual) compensation.residual->add(x.kept(*compensation.selection), y);
     const auto& bias = weights_.bias_of(role);
@@ -140,10 +170,10 @@ class BlockPass {
     normalize_rows(config_, weights_.attention_norm, hidden.middle_rows(t.row, t.count), x);
     LayerInput read(x, t.position, scratch_);
     const auto q = scratch_.q.view().middle_rows(t.row, t.count);
-    const auto k = scratch_.k.view().middle_rows(t.row, t.count);
+    const auto k = keys_.middle_rows(start_ + t.row, t.count);
     multiply(LinearRole::q, read, q);
     multiply(LinearRole::k, read, k);
-    multiply(LinearRole::v, read, scratch_.v.view().middle_rows(t.row, t.count));
+    multiply(LinearRole::v, read, values_.middle_rows(start_ + t.row, t.count));
     prepare_heads(q, weights_.q_norm, t.position);
     prepare_heads(k, weights_.k_norm, t.position);
   }
@@ -161,14 +191,15 @@ class BlockPass {
 
   /// Attention of one query head; its result replaces the queries.
   void mix(Tile t, std::size_t head) {
-    const std::size_t dim = config_.head_dim, start = t.row - t.position;
+    const std::size_t dim = config_.head_dim, first = t.position - start_;
+    const std::size_t row = t.row - first, num_keys = start_ + length_;  // of the sequence
     const std::size_t kv_head = head / (config_.num_heads / config_.num_kv_heads);
-    const AttentionHead operands{scratch_.q.view().block(start, head * dim, length_, dim),
-                                 scratch_.k.view().block(start, kv_head * dim, length_, dim),
-                                 scratch_.v.view().block(start, kv_head * dim, length_, dim),
-                                 config_.sliding_window};
+    const AttentionHead operands{scratch_.q.view().block(row, head * dim, length_, dim),
+                                 keys_.block(row, kv_head * dim, num_keys, dim),
+                                 values_.block(row, kv_head * dim, num_keys, dim),
+                                 config_.sliding_window, start_};
     linalg::ScratchPool::Lease scores(scratch_.scores), weighted(scratch_.weighted);
-    attend(operands, t.position, t.count, scores.view(), weighted.view());
+    attend(operands, first, t.count, scores.view(), weighted.view());
   }
 
   /// O and the MLP.
@@ -205,8 +236,12 @@ class BlockPass {
   const RotaryTable* rotary_;
   const BlockWeights& weights_;
   const std::size_t length_;
-  const std::size_t tiles_ = num_tiles(length_, BlockForward::kTokenTile);
   BlockScratch& scratch_;
+  Threads* threads_ = nullptr;
+  std::size_t tile_extent_ = BlockForward::kTokenTile;
+  bool splits_products_ = false;
+  std::size_t start_ = 0;
+  MatrixView<float> keys_ = scratch_.k, values_ = scratch_.v;  // from position 0 on
 };
 
 }  // namespace
@@ -227,6 +262,20 @@ void BlockForward::run(Threads& threads, const BlockWeights& weights, BatchShape
   scratch_->make_room(config_, shape.num_tokens());
   BlockPass pass(config_, rotary_ ? &*rotary_ : nullptr, weights, shape.length, *scratch_);
   pass.run(threads, hidden, listener);
+}
+
+void BlockForward::extend(Threads& threads, const BlockWeights& weights, std::size_t start,
+                          MatrixView<float> hidden, KeyValueCache& cache) const {
+  const std::size_t end = start + hidden.rows;
+  require(hidden.cols == config_.hidden_size && cache.keys.cols() == config_.kv_size(),
+          "BlockForward::extend: hidden states or cache are not of this model");
+  require(end <= max_length_ && end <= cache.keys.rows(),
+          "BlockForward::extend: the sequence outgrows max_length or the cache");
+  if (hidden.rows == 0) return;
+  scratch_->make_room(config_, hidden.rows);
+  BlockPass pass(config_, rotary_ ? &*rotary_ : nullptr, weights, hidden.rows, *scratch_);
+  pass.continue_from(start, cache);
+  pass.run(threads, hidden, nullptr);
 }
 
 }  // namespace tessera::forward

@@ -49,8 +49,9 @@ struct BlockWeights {
 /// Reads block @p block from @p source, one plain matrix in memory at a time. Throws InputError for
 /// a missing, misshaped or non-finite tensor, and where layers that read the same input have it
 /// rounded in different ways.
+/// @param order plain where products of single tokens are to be shared out over the threads
 BlockWeights load_block(const model::ModelConfig& config, const model::TensorSource& source,
-                        std::size_t block);
+                        std::size_t block, linalg::WeightOrder order = linalg::WeightOrder::packed);
 
 /// Sees the input of each linear layer, before any rounding, once per input role and batch: x is
 /// (num_sequences * length, in_features).
@@ -65,6 +66,14 @@ struct BatchShape {
   std::size_t num_sequences = 0;
   std::size_t length = 0;  ///< tokens a sequence
   std::size_t num_tokens() const { return num_sequences * length; }
+};
+
+/// What one block keeps of a sequence that grows: the keys and values of its positions so far,
+/// after norms and rotation.
+struct KeyValueCache {
+  KeyValueCache(const model::ModelConfig& config, std::size_t capacity)
+      : keys(capacity, config.kv_size()), values(capacity, config.kv_size()) {}
+  Matrix<float> keys, values;  ///< (capacity, kv_size)
 };
 
 /// Pushes hidden states through one transformer block, in place:
@@ -93,7 +102,17 @@ class BlockForward {
   void run(Threads& threads, const BlockWeights& weights, BatchShape shape,
            MatrixView<float> hidden, InputListener* listener) const;
 
+  /// The same for the next tokens of a sequence whose earlier ones are in @p cache; theirs are
+  /// added to it. Tiles have kExtendTile tokens; the products of a single token are shared out in
+  /// tiles of kOutputTile outputs where the weights are in plain order.
+  /// @param hidden (num_tokens, hidden_size)  @param start position of the first
+  /// @pre start + num_tokens <= max_length and the cache's capacity; run and extend one at a time
+  void extend(Threads& threads, const BlockWeights& weights, std::size_t start,
+              MatrixView<float> hidden, KeyValueCache& cache) const;
+
   static constexpr std::size_t kTokenTile = 256;
+  static constexpr std::size_t kExtendTile = 64;  // a prompt is short, and wants all threads
+  static constexpr std::size_t kOutputTile = 64;
 
  private:
   model::ModelConfig config_;

@@ -28,14 +28,15 @@ void read_input_quantization(const model::TensorSource& source,
 
 /// Fused layers are taken apart: each role's rows are multiplied by themselves.
 void read_linear(const model::TensorSource& source, const model::LinearLayer& layer,
-                 BlockWeights& weights) {
+                 linalg::WeightOrder order, BlockWeights& weights) {
   const Matrix<float> matrix =
       source.read_matrix(layer.name + ".weight", layer.out_features, layer.in_features);
   std::vector<float> bias;
   if (layer.has_bias) bias = source.read_vector(layer.name + ".bias", layer.out_features);
   for (const model::RoleRows& rows : layer.parts) {
     const auto role = static_cast<std::size_t>(rows.role);
-    weights.linear[role] = linalg::PackedWeight(matrix.view().middle_rows(rows.begin, rows.count));
+    weights.linear[role] = linalg::PackedWeight(matrix.view().middle_rows(rows.begin, rows.count),
+                                                linalg::Transposed::no, order);
     if (bias.empty()) continue;
     const std::span part(bias.data() + rows.begin, rows.count);
     weights.bias[role].assign(part.begin(), part.end());
@@ -45,12 +46,12 @@ void read_linear(const model::TensorSource& source, const model::LinearLayer& la
 }  // namespace
 
 BlockWeights load_block(const model::ModelConfig& config, const model::TensorSource& source,
-                        std::size_t block) {
+                        std::size_t block, linalg::WeightOrder order) {
   BlockWeights weights;
   const std::vector<model::LinearLayer> layers = model::linear_layers(config, block);
   read_input_quantization(source, layers, weights);
   for (const model::LinearLayer& layer : layers) {
-    read_linear(source, layer, weights);
+    read_linear(source, layer, order, weights);
   }
   weights.attention_norm =
       load_norm(source, model::attention_norm(config, block), config.hidden_size);

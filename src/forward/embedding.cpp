@@ -13,9 +13,6 @@
 namespace tessera::forward {
 namespace {
 
-constexpr std::size_t kVocabularyPanel =
-    512;  // tokens whose logits of one tile are in cache at a time
-
 /// log(sum(exp(logits))) of the panels so far, kept as a maximum and a sum beside it.
 struct RunningSum {
   double maximum = -std::numeric_limits<double>::infinity();
@@ -61,17 +58,17 @@ void EmbeddingAndHead::check_tokens(std::span<const std::uint32_t> tokens) const
 }
 
 void EmbeddingAndHead::embed(std::span<const std::uint32_t> tokens, std::size_t length,
-                             MatrixView<float> hidden) const {
+                             MatrixView<float> hidden, std::size_t start) const {
   require(hidden.rows == tokens.size() && hidden.cols == config_.hidden_size,
           "EmbeddingAndHead::embed: hidden states do not have the tokens' shape");
   require(tokens.empty() || (length > 0 && tokens.size() % length == 0),
           "EmbeddingAndHead::embed: there are whole sequences");
   check_tokens(tokens);
-  model::require_positions(config_, length, "the length of a sequence");
+  model::require_positions(config_, start + length, "the length of a sequence");
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     std::ranges::copy(embedding_.view().row_span(tokens[i]), hidden.row(i));
     if (positions_.empty()) continue;
-    linalg::add(positions_.view().row_span(i % length + model::kPositionOffset),
+    linalg::add(positions_.view().row_span(start + i % length + model::kPositionOffset),
                 hidden.row_span(i));
   }
 }
@@ -80,6 +77,18 @@ void EmbeddingAndHead::logits(MatrixView<const float> hidden, MatrixView<float> 
   Matrix<float> normed(hidden.rows, hidden.cols);
   normalize_rows(config_, final_norm_, hidden, normed);
   linalg::gemm(1, normed, linalg::Transposed::no, head(), linalg::Transposed::yes, 0, out);
+}
+
+void EmbeddingAndHead::logits(Threads& threads, MatrixView<const float> hidden,
+                              MatrixView<float> out) const {
+  Matrix<float> normed(hidden.rows, hidden.cols);
+  normalize_rows(config_, final_norm_, hidden, normed);
+  threads.for_each(num_tiles(config_.vocab_size, kVocabularyPanel), [&](std::size_t i) {
+    const Tile words = tile_at(i, kVocabularyPanel, config_.vocab_size);
+    linalg::gemm(1, normed, linalg::Transposed::no,
+                 head().view().middle_rows(words.begin, words.size()), linalg::Transposed::yes, 0,
+                 out.block(0, words.begin, out.rows, words.size()));
+  });
 }
 
 std::vector<double> EmbeddingAndHead::negative_log_likelihood(

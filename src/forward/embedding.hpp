@@ -22,13 +22,16 @@ class EmbeddingAndHead {
   /// Sequences of @p length tokens, one after another, as hidden (tokens.size(), hidden_size).
   /// Throws InputError for a token outside the vocabulary and for sequences longer than the model's
   /// learned positions.
+  /// @param start position of each sequence's first token
   /// @pre tokens.size() is a multiple of length
-  void embed(std::span<const std::uint32_t> tokens, std::size_t length,
-             MatrixView<float> hidden) const;
+  void embed(std::span<const std::uint32_t> tokens, std::size_t length, MatrixView<float> hidden,
+             std::size_t start = 0) const;
 
   /// logits (hidden.rows, vocab_size) of @p hidden as it leaves the last block: the final norm is
   /// applied here. Sequential: callers tile.
   void logits(MatrixView<const float> hidden, MatrixView<float> out) const;
+  /// The same, panels of kVocabularyPanel tokens shared out over the threads; for few rows.
+  void logits(Threads& threads, MatrixView<const float> hidden, MatrixView<float> out) const;
 
   /// Negative log-likelihood of @p targets, one per row of @p hidden (as it leaves the last block),
   /// in nats: fp32 logits and exponentials, summed in fp64. Tiles of kHeadTile rows share out over
@@ -37,6 +40,8 @@ class EmbeddingAndHead {
   std::vector<double> negative_log_likelihood(Threads& threads, MatrixView<const float> hidden,
                                               std::span<const std::uint32_t> targets) const;
   static constexpr std::size_t kHeadTile = 256;
+  /// Tokens whose logits of one tile are in cache at a time.
+  static constexpr std::size_t kVocabularyPanel = 512;
 
  private:
   const Matrix<float>& head() const { return config_.tied_embeddings ? embedding_ : head_; }

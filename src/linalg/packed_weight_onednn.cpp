@@ -37,37 +37,26 @@ struct PackedWeight::Layout {
   Memory weight;
 };
 
-PackedWeight::PackedWeight() = default;
-PackedWeight::~PackedWeight() = default;
-PackedWeight::PackedWeight(PackedWeight&&) noexcept = default;
-PackedWeight& PackedWeight::operator=(PackedWeight&&) noexcept = default;
-
-PackedWeight::PackedWeight(MatrixView<const float> weight, Transposed transposed)
-    : out_features_(transposed == Transposed::no ? weight.rows : weight.cols),
-      in_features_(transposed == Transposed::no ? weight.cols : weight.rows) {
-  if (weight.rows == 0 || weight.cols == 0) return;
+void PackedWeight::pack(MatrixView<const float> weight, Transposed transposed) {
   const Memory::desc any_order({dim(in_features_), dim(out_features_)}, Memory::data_type::f32,
                                Memory::format_tag::any);
   const dnnl::matmul::primitive_desc typical(
       dnnl::matmul::desc(plain(kTypicalRows, in_features_), any_order,
                          plain(kTypicalRows, out_features_)),
       cpu());
-  layout_ = std::make_unique<Layout>(Layout{Memory(typical.weights_desc(), cpu())});
+  auto layout = std::make_shared<Layout>(Layout{Memory(typical.weights_desc(), cpu())});
   const Memory::dims strides = transposed == Transposed::no ? Memory::dims{1, dim(weight.ld)}
                                                             : Memory::dims{dim(weight.ld), 1};
   Memory given = borrowed(
       {{dim(in_features_), dim(out_features_)}, Memory::data_type::f32, strides}, weight.data);
   dnnl::stream stream(cpu());
-  dnnl::reorder(given, layout_->weight).execute(stream, given, layout_->weight);
+  dnnl::reorder(given, layout->weight).execute(stream, given, layout->weight);
   stream.wait();
+  layout_ = std::move(layout);
 }
 
-void PackedWeight::multiply(MatrixView<const float> x, MatrixView<float> y,
-                            Accumulate accumulate) const {
-  require(x.cols == in_features_ && y.cols == out_features_ && x.rows == y.rows,
-          "PackedWeight::multiply: shapes do not fit");
-  require(x.is_contiguous() && y.is_contiguous(),
-          "PackedWeight::multiply: rows are not contiguous");
+void PackedWeight::multiply_packed(MatrixView<const float> x, MatrixView<float> y,
+                                   Accumulate accumulate) const {
   if (x.rows == 0 || y.cols == 0) return;
   if (x.cols == 0) return scale_in_place(accumulate == Accumulate::yes ? 1.0F : 0.0F, y);
   dnnl::primitive_attr attributes;

@@ -16,6 +16,7 @@ using testing::ThrowsMessage;
 struct Values {
   std::string job, text;
   std::size_t windows = 7;
+  double share = 0.5;
   std::vector<std::string> set;
   bool resume = false, verbose = false;
 
@@ -26,6 +27,7 @@ struct Values {
     line.flag("verbose", "log more", verbose, 'v');
     line.option("text", "FILE", "a text", text);
     line.option("windows", "N", "windows to score", windows, 1);
+    line.option("share", "P", "a share", share, 0, 1);
     line.options("set", "KEY=VALUE", "another value", set);
     line.example("tessera run job.yaml --resume");
     return line.parse(words);
@@ -97,6 +99,20 @@ TEST(CommandLine, HelpNeedsNoArguments) {
   EXPECT_THAT(page,
               AllOf(HasSubstr("Runs a job."), HasSubstr("-v, --verbose"),
                     HasSubstr("--set KEY=VALUE"), HasSubstr("tessera run job.yaml --resume")));
+}
+
+TEST(CommandLine, RealNumbersHaveARange) {
+  Values values;
+  EXPECT_TRUE(values.parse({"job.yaml"}));
+  EXPECT_EQ(values.share, 0.5);
+  EXPECT_TRUE(values.parse({"job.yaml", "--share", "1e-3"}));
+  EXPECT_EQ(values.share, 1e-3);
+  for (const char* bad : {"-0.1", "1.01", "nan", "half", "", "0.5x"}) {
+    expect_refusal({"job.yaml", std::string("--share=") + bad},
+                   HasSubstr(std::string("share")));
+  }
+  expect_refusal({"job.yaml", "--share", "2"},
+                 HasSubstr("--share is \"2\" (it must be a number from 0 to 1)"));
 }
 
 }  // namespace

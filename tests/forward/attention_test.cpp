@@ -55,6 +55,30 @@ TEST(Attention, TilesAndWindowsOfAllSizes) {
   }
 }
 
+TEST(Attention, QueriesMayStandAtTheEndOfTheKeys) {
+  const std::size_t length = 300, dim = 5;
+  const Matrix<float> q = test::random_matrix(length, dim, 1),
+                      k = test::random_matrix(length, dim, 2),
+                      v = test::random_matrix(length, dim, 3);
+  Matrix<float> scores(256, kKeyTile), weighted(256, dim);
+  for (const std::size_t window : {1, 100, 1000}) {
+    for (const std::size_t start : {1, 127, 128, 299}) {
+      Matrix<float> out = q.copy();
+      const auto queries = out.view().middle_rows(start, length - start);
+      for (std::size_t first = 0; first < queries.rows; first += 50) {
+        attend({queries, k, v, window, start}, first,
+               std::min<std::size_t>(50, queries.rows - first), scores, weighted);
+      }
+      for (std::size_t t = start; t < length; ++t) {
+        const auto expected = exact(q, k, v, t, window);
+        for (std::size_t i = 0; i < dim; ++i) {
+          ASSERT_NEAR(out(t, i), expected[i], 5e-6) << "window " << window << ", query " << t;
+        }
+      }
+    }
+  }
+}
+
 TEST(Attention, AGrowingMaximumRescalesWhatCameBefore) {
   const std::size_t length = 3 * kKeyTile, dim = 1;
   Matrix<float> q(length, dim), k(length, dim), v(length, dim);

@@ -24,7 +24,7 @@ TEST_P(PackedWeightShapes, MultipliesLikeThePlainMatrix) {
   const auto [out, in] = GetParam();
   const Matrix<float> weight = random_matrix(out, in + 2, 1);
   const auto view = weight.view().block(0, 1, out, in);
-  const PackedWeight packed(view);
+  const PackedWeight packed(view), plain(view, Transposed::no, WeightOrder::plain);
   for (const std::size_t rows : {0, 1, 3, 64, 257}) {
     const Matrix<float> x = random_matrix(rows, in, 2);
     Matrix<float> y(rows, out), expected(rows, out);
@@ -36,6 +36,17 @@ TEST_P(PackedWeightShapes, MultipliesLikeThePlainMatrix) {
       for (std::size_t j = 0; j < out; ++j) {
         ASSERT_NEAR(y(i, j), expected(i, j), 2e-6 * static_cast<double>(in + 4)) << i << "," << j;
       }
+    }
+    Matrix<float> parts(rows, out);
+    for (float& value : parts.span()) value = std::numeric_limits<float>::quiet_NaN();
+    for (const std::size_t begin : {0, 5}) {  // in two parts, of which one may be empty
+      const Tile outputs{std::min<std::size_t>(begin, out),
+                         begin == 0 ? std::min<std::size_t>(5, out) : out};
+      plain.multiply_outputs(outputs, x, parts);
+      plain.multiply_outputs(outputs, x, parts, Accumulate::yes);
+    }
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      ASSERT_NEAR(parts.data()[k], expected.data()[k], 2e-6 * static_cast<double>(in + 4)) << k;
     }
   }
 }
@@ -54,6 +65,22 @@ TEST(PackedWeight, GivenTransposedIsTheSame) {
   PackedWeight(weight).multiply(x, expected);
   PackedWeight(turned.view().block(0, 0, in, out), Transposed::yes).multiply(x, y);
   EXPECT_EQ(std::memcmp(y.data(), expected.data(), y.size() * sizeof(float)), 0);
+}
+
+TEST(PackedWeight, PlainGivenTransposedIsTheSame) {
+  const Matrix<float> weight = random_matrix(70, 37, 1), x = random_matrix(9, 37, 2);
+  Matrix<float> turned(37, 70), y(9, 70), expected(9, 70);
+  for (std::size_t i = 0; i < 70; ++i) {
+    for (std::size_t j = 0; j < 37; ++j) turned(j, i) = weight(i, j);
+  }
+  PackedWeight(weight, Transposed::no, WeightOrder::plain).multiply(x, expected);
+  PackedWeight(turned, Transposed::yes, WeightOrder::plain).multiply(x, y);
+  EXPECT_EQ(std::memcmp(y.data(), expected.data(), y.size() * sizeof(float)), 0);
+}
+
+TEST(PackedWeight, OnlyPlainWeightsMultiplyInParts) {
+  Matrix<float> x(1, 3), y(1, 4);
+  EXPECT_THROW(PackedWeight(random_matrix(4, 3, 1)).multiply_outputs({0, 2}, x, y), Bug);
 }
 
 TEST(PackedWeight, SameBitsFromAnyThreadAndAnyAddress) {

@@ -1,0 +1,90 @@
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "cli/terminal_log.hpp"
+#include "cli/verbs.hpp"
+#include "cluster/self_communicator.hpp"
+#include "core/error.hpp"
+#include "core/threads.hpp"
+#include "jobs/generate_text.hpp"
+
+namespace tessera::cli {
+namespace {
+
+struct GenerateArguments {
+  jobs::GenerateRequest request;
+  std::size_t threads = 0;
+  bool json = false, verbose = false;
+};
+
+bool parse(const Arguments& words, GenerateArguments& a) {
+  std::string model;
+  std::size_t seed = 0;
+  CommandLine line("generate",
+                   "Continues a prompt with a model, on the CPU, with all weights in memory in "
+                   "fp32. The prompt is\ntaken as it is: no chat template is put around it. Text "
+                   "goes to standard output as it comes.");
+  line.argument("DIR", "a model folder, plain or packed", model);
+  line.option("prompt", "TEXT", "what is continued", a.request.prompt);
+  line.option("max-tokens", "N", "tokens to generate at most (128)", a.request.max_tokens, 0);
+  line.option("temperature", "T", "divides the logits; 0 takes the likeliest token each time (0)",
+              a.request.temperature, 0, 100);
+  line.option("top-p", "P", "draw among the likeliest tokens that have this probability (1)",
+              a.request.top_p, 0, 1);
+  line.option("top-k", "N", "draw among the N likeliest tokens; 0 for all (0)", a.request.top_k, 0);
+  line.option("seed", "S", "of the draws: the same seed gives the same text (0)", seed, 0);
+  line.option("threads", "N", "0 for the cores this process may use (0)", a.threads, 0);
+  line.flag("json", "print text, tokens and times as one JSON document at the end", a.json);
+  line.flag("verbose", "log more", a.verbose, 'v');
+  line.example(
+      "tessera generate models/smollm2-135m-vptq-2bit --prompt \"The capital of France is\"");
+  line.example(
+      "tessera generate models/smollm2-135m-instruct --prompt \"Once upon a time\" --temperature "
+      "0.8 --top-p 0.95 --seed 1");
+  if (!line.parse(words)) return false;
+  require_input(!a.request.prompt.empty(),
+                "--prompt is missing or empty (a text is continued). Name some text.");
+  a.request.model = model;
+  a.request.seed = seed;
+  return true;
+}
+
+void print_piece(std::string_view piece) {
+  fmt::print("{}", piece);
+  std::fflush(stdout);
+}
+
+void print_rates(const jobs::GenerateResult& result) {
+  const generation::Generation& generation = result.generation;
+  fmt::print(stderr, "prompt {} tokens, {:.1f}/s; generated {} tokens, {:.1f}/s; ended by {}\n",
+             generation.num_prompt_tokens, result.prefill_tokens_per_second(),
+             generation.tokens.size(), result.decode_tokens_per_second(),
+             generation::name_of(generation.stop));
+}
+
+}  // namespace
+
+int generate_verb(const Arguments& words) {
+  GenerateArguments arguments;
+  if (!parse(words, arguments)) return kDone;
+
+  TerminalLog log(stderr, {arguments.verbose, stderr_is_terminal()});
+  Threads threads(arguments.threads);
+  StopFlag stop;
+  cluster::SelfCommunicator alone;
+  jobs::RunContext context{threads, log, alone, stop};
+  const jobs::GenerateResult result =
+      jobs::generate_text(context, arguments.request, [&](std::string_view piece) {
+        if (!arguments.json) print_piece(piece);
+      });
+  if (arguments.json) {
+    fmt::print("{}\n", jobs::to_json(arguments.request, result).to_text(2));
+  } else {
+    print_piece("\n");
+  }
+  print_rates(result);
+  return kDone;
+}
+
+}  // namespace tessera::cli
