@@ -16,28 +16,37 @@ using evaluation::CompensationSettings;
 
 /// What each run through the windows compensates.
 std::vector<CompensationSettings> settings_of(const ResidualRequest& request,
-                                              const format::ResidualInfo& info) {
-  CompensationSettings one;
-  one.rule = request.rule;
+                                              const format::ResidualFile& residuals) {
+  if (request.k_chunks.empty()) return {compensation_at(std::nullopt, request.rule, residuals)};
   std::vector<CompensationSettings> all;
   for (const std::uint64_t k_chunk : request.k_chunks) {
-    require_input(k_chunk <= residual::kChunk,
-                  fmt::format("--k-chunk is {} (it counts channels of each {}). Give 0 to {}.",
-                              k_chunk, residual::kChunk, residual::kChunk));
-    one.k_chunk = k_chunk;
-    all.push_back(one);
+    all.push_back(compensation_at(k_chunk, request.rule, residuals));
   }
-  if (!all.empty()) return all;
-  require_input(info.k_chunk > 0 || !info.k_chunk_of.empty(),
-                fmt::format("{}: --k-chunk is missing (the file was made for no k_chunk of its own). "
-                            "Name one, or several: --k-chunk 8,16,32.",
-                            request.file.string()));
-  one.k_chunk = info.k_chunk;
-  one.k_chunk_of = info.k_chunk_of;
-  return {one};
+  return all;
 }
 
 }  // namespace
+
+CompensationSettings compensation_at(std::optional<std::uint64_t> k_chunk,
+                                     residual::SelectionRule rule,
+                                     const format::ResidualFile& residuals) {
+  CompensationSettings settings;
+  settings.rule = rule;
+  if (k_chunk) {
+    require_input(*k_chunk <= residual::kChunk,
+                  fmt::format("--k-chunk is {} (it counts channels of each {}). Give 0 to {}.",
+                              *k_chunk, residual::kChunk, residual::kChunk));
+    settings.k_chunk = *k_chunk;
+    return settings;
+  }
+  const format::ResidualInfo& info = residuals.info();
+  require_input(info.k_chunk > 0 || !info.k_chunk_of.empty(),
+                "--k-chunk is missing (the residual file was made for no k_chunk of its own). Name "
+                "one, such as 32.");
+  settings.k_chunk = info.k_chunk;
+  settings.k_chunk_of = info.k_chunk_of;
+  return settings;
+}
 
 std::vector<CompensatedScore> score_compensated(RunContext& run, const std::filesystem::path& base,
                                                 const evaluation::ScoredModel& model,
@@ -52,7 +61,7 @@ std::vector<CompensatedScore> score_compensated(RunContext& run, const std::file
     settings.first_token = first_position + 1;  // the prompt's last token predicts it
   }
   std::vector<CompensatedScore> scores;
-  for (CompensationSettings& wanted : settings_of(request, residuals.info())) {
+  for (CompensationSettings& wanted : settings_of(request, residuals)) {
     wanted.first_position = first_position;
     const evaluation::Compensator compensator(residuals, wanted);
     evaluation::ScoredModel compensated = model;

@@ -8,6 +8,7 @@
 
 #include "core/json_value.hpp"
 #include "evaluation/perplexity.hpp"
+#include "format/residual_file.hpp"
 #include "jobs/run_context.hpp"
 #include "model/model_config.hpp"
 #include "residual/channel_selection.hpp"
@@ -36,6 +37,12 @@ struct CompensatedScore {
   std::uint64_t bytes_per_token = 0;  ///< fetched
   double seconds = 0;
 };
+
+/// What @p residuals compensate at @p k_chunk; without one, at what the file was made for. Throws
+/// InputError where k_chunk is above 1024, or neither says how much.
+evaluation::CompensationSettings compensation_at(std::optional<std::uint64_t> k_chunk,
+                                                 residual::SelectionRule rule,
+                                                 const format::ResidualFile& residuals);
 
 /// Scores @p model under each k_chunk. Throws InputError when the residuals were made for another
 /// model, are damaged, or a k_chunk is above 1024.

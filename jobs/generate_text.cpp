@@ -3,7 +3,10 @@
 #include <fmt/core.h>
 
 #include "core/error.hpp"
+#include "evaluation/compensation.hpp"
 #include "format/open_weights.hpp"
+#include "format/residual_file.hpp"
+#include "jobs/compensated_score.hpp"
 #include "jobs/tokenizer_process.hpp"
 #include "model/end_tokens.hpp"
 #include "model/model_config.hpp"
@@ -17,14 +20,36 @@ double rate(std::size_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
-/// What compensates each block's layers; nothing without a residual.
-generation::BlockHook compensation_hook(const GenerateRequest& request) {
-  require_input(request.residual.empty(),
-                fmt::format("{} cannot be used (this program reads no residuals for generation). "
-                            "Generate without it.",
-                            request.residual.string()));
-  return {};
-}
+/// A residual file while a text is generated with it.
+class OpenResidual {
+ public:
+  OpenResidual(const GenerateRequest& request, const model::ModelConfig& config,
+               std::size_t num_prompt_tokens)
+      : config_(config) {
+    if (request.residual.empty()) return;
+    file_.emplace(request.residual);
+    file_->require_base(request.model, config);
+    auto settings = compensation_at(request.k_chunk, request.selection, *file_);
+    settings.first_position = num_prompt_tokens;
+    compensator_.emplace(*file_, std::move(settings), evaluation::ResidualForm::fetched);
+  }
+
+  /// Empty without a residual.
+  generation::BlockHook hook() const {
+    if (!compensator_) return {};
+    return [this](std::size_t block, forward::BlockWeights& weights) {
+      compensator_->add_to(config_, block, weights);
+    };
+  }
+  std::uint64_t bytes_per_token() const {
+    return compensator_ ? compensator_->bytes_per_token(config_) : 0;
+  }
+
+ private:
+  const model::ModelConfig& config_;
+  std::optional<format::ResidualFile> file_;
+  std::optional<evaluation::Compensator> compensator_;
+};
 
 generation::GenerationSettings settings_of(const GenerateRequest& request) {
   generation::GenerationSettings settings;
@@ -68,6 +93,7 @@ GenerateResult generate_text(RunContext& run, const GenerateRequest& request,
   const auto weights = format::open_weights(request.model);
   TokenizerProcess tokenizer(run.helpers, request.model);
   const std::vector<std::uint32_t> prompt = tokenizer.encode(request.prompt);
+  const OpenResidual residual(request, config, prompt.size());
 
   GenerateResult result;
   const auto tell = [&](const std::string& piece) {
@@ -77,7 +103,8 @@ GenerateResult generate_text(RunContext& run, const GenerateRequest& request,
   };
   result.generation = generation::generate(
       run.threads, run.log, config, *weights, prompt, settings,
-      [&](std::uint32_t token) { tell(tokenizer.decode(token)); }, compensation_hook(request));
+      [&](std::uint32_t token) { tell(tokenizer.decode(token)); }, residual.hook());
+  result.bytes_per_token = residual.bytes_per_token();
   tell(tokenizer.finish());
   return result;
 }
@@ -101,6 +128,11 @@ JsonValue to_json(const GenerateRequest& request, const GenerateResult& result) 
       .set("decode_seconds", generation.decode_seconds)
       .set("prefill_tokens_per_second", result.prefill_tokens_per_second())
       .set("decode_tokens_per_second", result.decode_tokens_per_second());
+  if (!request.residual.empty()) {
+    document.set("residual", request.residual.string())
+        .set("selection", name_of_value(request.selection))
+        .set("bytes_per_token", result.bytes_per_token);
+  }
   return document;
 }
 

@@ -10,6 +10,7 @@
 #include "core/json_value.hpp"
 #include "generation/generate.hpp"
 #include "jobs/run_context.hpp"
+#include "residual/channel_selection.hpp"
 
 namespace tessera::jobs {
 
@@ -22,21 +23,23 @@ struct GenerateRequest {
   double top_p = 1;
   std::size_t top_k = 0;  ///< 0: all
   std::uint64_t seed = 0;
-  std::filesystem::path residual;      ///< a residual of the model's layers; empty: none
-  std::optional<std::size_t> k_chunk;  ///< channels fetched of every 1024
-  std::string selection = "exact";     ///< the rule that chooses them
+  std::filesystem::path residual;        ///< the model's residual file; empty: none
+  std::optional<std::uint64_t> k_chunk;  ///< channels fetched of every 1024; else the file's own
+  residual::SelectionRule selection = residual::SelectionRule::exact;
 };
 
 struct GenerateResult {
   std::string text;  ///< what follows the prompt
   generation::Generation generation;
+  std::uint64_t bytes_per_token = 0;  ///< of residuals, fetched for each generated token
 
   double prefill_tokens_per_second() const;  ///< 0 where nothing was computed
   double decode_tokens_per_second() const;
 };
 
 /// Tokenizes the prompt as the model's tokenizer does for a text (with its BOS, if it has one) and
-/// continues it. @param on_text hears the text as it grows, in whole characters
+/// continues it. Residuals compensate what is generated; the prompt's own keys and values stay as the
+/// packed model makes them, as DecDEC is deployed. @param on_text hears the text as it grows, in whole characters
 /// Throws InputError for a folder, prompt, setting or tokenizer that is missing or does not fit.
 GenerateResult generate_text(RunContext& run, const GenerateRequest& request,
                              const std::function<void(std::string_view)>& on_text);

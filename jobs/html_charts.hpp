@@ -37,4 +37,20 @@ struct Bar {
 };
 std::string bars_svg(const std::string& title, const std::vector<Bar>& bars);
 
+/// Points joined by a line, each labelled with its values, above a level that they approach. The x
+/// axis is that of log2(1 + x), as values of k_chunk double.
+struct Curve {
+  struct Point {
+    double x = 0, y = 0;
+  };
+  struct Level {
+    double y = 0;
+    std::string label;
+  };
+  std::string title, x_name;
+  std::vector<Point> points;  ///< by rising x; those that are not finite are left out
+  std::optional<Level> level;
+};
+std::string curve_svg(const Curve& curve);
+
 }  // namespace tessera::jobs

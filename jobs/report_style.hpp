@@ -33,6 +33,9 @@ svg text { font-size: 12px; }
 .value { fill: var(--ink); font-variant-numeric: tabular-nums; }
 .cell, .bar { fill: var(--accent); }
 .cell:hover { stroke: var(--ink); stroke-width: 1.5; }
+.curve { fill: none; stroke: var(--accent); stroke-width: 2; }
+.point { fill: var(--accent); }
+.level { stroke: var(--quiet); stroke-dasharray: 4 4; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13px;
         font-variant-numeric: tabular-nums; }

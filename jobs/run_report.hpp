@@ -7,6 +7,7 @@
 
 #include "core/json_value.hpp"
 #include "evaluation/perplexity.hpp"
+#include "residual/compensation_error.hpp"
 
 // What a run has to say for itself: returned by run_quantize_job, stored in the work folder as
 // report.json, quant_log.csv and report.html, and shown by the program.
@@ -26,7 +27,25 @@ struct LayerReport {
   std::vector<std::string> remarks;  ///< what was degenerate and how it was handled, in sentences
   bool is_degraded = false;          ///< a declared fallback was needed
   double bias_gain = 0;              ///< share of the output error that a corrected bias removes
+  /// What compensation leaves of the layer's output error on kept tokens; empty without residuals.
+  std::vector<residual::CompensationPoint> compensation;
 };
+
+/// The packed model with its residuals, as scored.
+struct CompensatedReport {
+  std::uint64_t k_chunk = 0;
+  double perplexity = 0;  ///< every position compensated
+  double recall = 0;      ///< of the largest |x_j|, over all layers' kept tokens
+  std::uint64_t bytes_per_token = 0;
+};
+
+template <class Archive>
+void archive(Archive& a, CompensatedReport& c) {
+  a("k_chunk", c.k_chunk);
+  a("perplexity", c.perplexity);
+  a("recall", c.recall);
+  a("bytes_per_token", c.bytes_per_token);
+}
 
 /// A stage of the story and its wall time, over all attempts of the run.
 struct StageReport {
@@ -64,6 +83,8 @@ struct RunReport {
   std::uint64_t bytes_after = 0;                   ///< of the packed model's weight files
   std::optional<evaluation::Perplexity> original;  ///< nothing when the job names no text to score
   std::optional<evaluation::Perplexity> quantized;
+  std::uint64_t residual_bytes = 0;            ///< of the residual files; 0: none were made
+  std::vector<CompensatedReport> compensated;  ///< by rising k_chunk
   std::optional<double> max_perplexity_ratio;  ///< the gate, where the job sets one
   std::uint64_t peak_memory_bytes = 0;         ///< largest resident set of any attempt
 

@@ -30,6 +30,18 @@ double number_at(const JsonValue& object, const char* key) {
   return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.number();
 }
 
+JsonValue points_json(const std::vector<residual::CompensationPoint>& points) {
+  JsonValue list = JsonValue::list();
+  for (const residual::CompensationPoint& point : points) {
+    list.append(JsonValue::object()
+                    .set("selection", name_of_value(point.rule))
+                    .set("k_chunk", point.k_chunk)
+                    .set("error", point.error)
+                    .set("recall", point.recall));
+  }
+  return list;
+}
+
 JsonValue layer_json(const LayerReport& row) {
   return JsonValue::object()
       .set("block", row.block)
@@ -43,7 +55,40 @@ JsonValue layer_json(const LayerReport& row) {
       .set("bias_gain", row.bias_gain)
       .set("dead_columns", row.num_dead_columns)
       .set("degraded", row.is_degraded)
-      .set("remarks", list_of(row.remarks));
+      .set("remarks", list_of(row.remarks))
+      .set("compensation", points_json(row.compensation));
+}
+
+std::vector<residual::CompensationPoint> points_from(const JsonValue& json) {
+  std::vector<residual::CompensationPoint> points;
+  for (const JsonValue& item : json.items()) {
+    const auto rule = value_named<residual::SelectionRule>(item.at("selection").text());
+    require_input(rule.has_value(), "JSON: selection is no rule that this program knows");
+    points.push_back({*rule, size_at(item, "k_chunk"), number_at(item, "error"),
+                      number_at(item, "recall")});
+  }
+  return points;
+}
+
+JsonValue compensated_json(const std::vector<CompensatedReport>& scores) {
+  JsonValue list = JsonValue::list();
+  for (const CompensatedReport& score : scores) {
+    list.append(JsonValue::object()
+                    .set("k_chunk", score.k_chunk)
+                    .set("perplexity", score.perplexity)
+                    .set("recall", score.recall)
+                    .set("bytes_per_token", score.bytes_per_token));
+  }
+  return list;
+}
+
+std::vector<CompensatedReport> compensated_from(const JsonValue& json) {
+  std::vector<CompensatedReport> scores;
+  for (const JsonValue& item : json.items()) {
+    scores.push_back({size_at(item, "k_chunk"), number_at(item, "perplexity"),
+                      number_at(item, "recall"), size_at(item, "bytes_per_token")});
+  }
+  return scores;
 }
 
 LayerReport layer_from(const JsonValue& json) {
@@ -60,6 +105,7 @@ LayerReport layer_from(const JsonValue& json) {
   row.num_dead_columns = size_at(json, "dead_columns");
   row.is_degraded = json.at("degraded").boolean();
   row.remarks = texts_at(json, "remarks");
+  row.compensation = points_from(json.at("compensation"));
   return row;
 }
 
@@ -111,7 +157,9 @@ RunReport read_report(const JsonValue& json) {
   report.mean_proxy_error = number_at(json, "mean_proxy_error");
   report.bytes_before = size_at(json, "bytes_before");
   report.bytes_after = size_at(json, "bytes_after");
+  report.residual_bytes = size_at(json, "residual_bytes");
   take_perplexity(json.at("perplexity"), report);
+  report.compensated = compensated_from(json.at("compensated"));
   for (const auto& [name, seconds] : json.at("seconds").entries()) {
     report.stages.push_back({name, seconds.number()});
   }
@@ -148,7 +196,9 @@ JsonValue to_json(const RunReport& report) {
       .set("mean_proxy_error", report.mean_proxy_error)
       .set("bytes_before", report.bytes_before)
       .set("bytes_after", report.bytes_after)
+      .set("residual_bytes", report.residual_bytes)
       .set("perplexity", perplexity_json(report))
+      .set("compensated", compensated_json(report.compensated))
       .set("seconds", std::move(seconds))
       .set("total_seconds", report.total_seconds())
       .set("peak_memory_bytes", report.peak_memory_bytes)

@@ -105,6 +105,10 @@ void describe(Fields& f, EvaluationSettings& s) {
   f("tokens", s.tokens, "a ready token file (HDF5) instead of text");
   f("context_length", s.context_length, "tokens a window", at_least(2));
   f("windows", s.windows, "windows to score; 0 for as many as the text has", at_least(0));
+  f("k_chunks", s.k_chunks,
+    "channels of each 1024 to compensate: the packed model is scored with its residuals at each, "
+    "too; empty for residual.k_chunk",
+    between(0, 1024));
   f("max_perplexity_ratio", s.max_perplexity_ratio,
     "the gate: nothing is published when quantized / original perplexity is above it", at_least(1),
     without_effect());

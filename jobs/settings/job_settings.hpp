@@ -87,6 +87,7 @@ struct EvaluationSettings {
   Path tokens;  ///< a ready token file (HDF5) instead
   int context_length = 2048;
   int windows = 0;                             ///< 0: as many whole windows as the text has
+  std::vector<int> k_chunks;  ///< at which the model is scored with its residuals, too
   std::optional<double> max_perplexity_ratio;  ///< the gate: quantized over original, at most
   bool operator==(const EvaluationSettings&) const = default;
 

@@ -1,12 +1,9 @@
 #include "jobs/stages/assemble.hpp"
 
-#include <sstream>
-
 #include <fmt/core.h>
 
 #include "cluster/agreement.hpp"
 #include "core/atomic_file.hpp"
-#include "core/digest.hpp"
 #include "core/error.hpp"
 #include "core/human_text.hpp"
 #include "format/companion_files.hpp"
@@ -14,8 +11,9 @@
 #include "jobs/output_folder.hpp"
 #include "jobs/packed_layers.hpp"
 #include "jobs/stages/residual_files.hpp"
+#include "jobs/stages/write_shards.hpp"
 #include "jobs/work_files.hpp"
-#include "model/safetensors_writer.hpp"
+#include "model/safetensors_index.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -34,6 +32,7 @@ LayerReport report_of(const LayerUnit& unit, const SolvedLayer& solved) {
   row.num_dead_columns = solved.report.num_dead_columns;
   row.remarks = solved.report.remarks;
   row.is_degraded = solved.report.is_degraded;
+  row.compensation = solved.compensation;
   return row;
 }
 
@@ -60,26 +59,10 @@ void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolde
       .store_tied_head = output.store_tied_head};
   const auto tensors = format::packed_model_tensors(packed);
   assembled.packed = format::packed_size(packed, tensors);
-  const model::ShardedFiles files = model::plan_files(tensors, output.max_shard_size);
-  std::string mine;  // "name digest bytes" lines
-  cluster::agree_on(run.comm, [&] {
-    for (std::size_t s = run.comm.rank(); s < files.names.size(); s += run.comm.size()) {
-      const Path file = folder / files.names[s];
-      model::write_safetensors_file(file, tensors, files.members[s]);
-      mine += fmt::format("{} {} {}\n", files.names[s], digest_of_file(file),
-                          std::filesystem::file_size(file));
-    }
-  });
-  for (const std::string& of_rank : run.comm.all_gather(mine)) {
-    std::istringstream lines(of_rank);
-    std::string name, digest;
-    std::uint64_t bytes = 0;
-    while (lines >> name >> digest >> bytes) {
-      assembled.weight_digests[name] = digest;
-      assembled.bytes_after += bytes;
-    }
-  }
-  cluster::on_first_rank(run.comm, [&] { model::write_index(folder, tensors, files); });
+  WrittenShards written =
+      write_shards(run, folder, tensors, output.max_shard_size, model::kModelStem);
+  assembled.weight_digests = std::move(written.digests);
+  assembled.bytes_after = written.bytes;
 }
 
 void write_papers(const PreparedRun& prepared, const WorkFolder& work, const Path& folder,

@@ -20,8 +20,9 @@ struct AssembledModel {
   PackedSizes sizes;
   format::PackedSize packed;
   std::uint64_t bytes_before = 0, bytes_after = 0;    ///< of the weight files
-  std::uint64_t residual_bytes = 0;                   ///< of the residuals' tensors
+  std::uint64_t residual_bytes = 0;                   ///< of the residual files
   std::map<std::string, std::string> weight_digests;  ///< of the files written: name -> SHA-256
+  std::map<std::string, std::string> residual_digests;
 };
 
 /// Writes OUTPUT.partial from the committed units, anew: packed safetensors, config.json, tokenizer

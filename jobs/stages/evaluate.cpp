@@ -1,6 +1,8 @@
 #include "jobs/stages/evaluate.hpp"
 
 #include <cstring>
+#include <set>
+#include <sstream>
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
@@ -8,7 +10,9 @@
 #include "cluster/agreement.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
+#include "core/human_text.hpp"
 #include "format/open_weights.hpp"
+#include "format/residual_file.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/stages/read_back.hpp"
 
@@ -38,13 +42,9 @@ std::vector<double> losses_of_all_ranks(RunContext& run, std::size_t num_windows
   return losses;
 }
 
-evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
-                             const evaluation::ScoredModel& scored, const std::string& file) {
-  evaluation::Perplexity result;
-  if (work.is_committed(file)) {
-    work.load(file, "score", result);
-    return result;
-  }
+/// Of all ranks together.
+evaluation::Perplexity measure(RunContext& run, const PreparedRun& prepared,
+                               const evaluation::ScoredModel& scored) {
   const auto& settings = prepared.job.evaluation;
   const auto length = static_cast<std::size_t>(settings.context_length);
   const auto& tokens = prepared.evaluation_tokens->tokens;
@@ -55,9 +55,25 @@ evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkF
   const auto mine =
       evaluation::window_losses(run.threads, run.log, scored, tokens, wanted, windows,
                                 prepared.memory.max_hidden_bytes);
-  result = evaluation::perplexity_of(losses_of_all_ranks(run, num_windows, length, mine), wanted);
+  return evaluation::perplexity_of(losses_of_all_ranks(run, num_windows, length, mine), wanted);
+}
+
+/// What @p file holds, or what @p compute gives, committed.
+template <class Result, class Compute>
+Result once(RunContext& run, WorkFolder& work, const std::string& file, Compute&& compute) {
+  Result result;
+  if (work.is_committed(file)) {
+    work.load(file, "score", result);
+    return result;
+  }
+  result = compute();
   cluster::on_first_rank(run.comm, [&] { work.commit(file, "score", result); });
   return result;
+}
+
+evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
+                             const evaluation::ScoredModel& scored, const std::string& file) {
+  return once<evaluation::Perplexity>(run, work, file, [&] { return measure(run, prepared, scored); });
 }
 
 /// Each rank reads its share of the layers back.
@@ -76,11 +92,63 @@ std::vector<std::string> damage_on_any_rank(RunContext& run, const PreparedRun& 
 }
 
 /// Scores belong to the very bytes that were scored.
-std::string score_file(const AssembledModel& assembled) {
+std::string digest_of_files(const std::map<std::string, std::string>& digests) {
   Digest digest;
-  for (const auto& [file, of_file] : assembled.weight_digests)
-    digest.add_text(file).add_text(of_file);
-  return fmt::format("evaluation/quantized-{}.h5", digest.hex().substr(0, 16));
+  for (const auto& [file, of_file] : digests) digest.add_text(file).add_text(of_file);
+  return digest.hex().substr(0, 16);
+}
+
+/// The values of k_chunk at which the model is scored, rising.
+std::set<std::uint64_t> k_chunks_of(const QuantizeJob& job) {
+  std::set<std::uint64_t> values(job.evaluation.k_chunks.begin(), job.evaluation.k_chunks.end());
+  if (values.empty() && job.residual.k_chunk > 0) {
+    values.insert(static_cast<std::uint64_t>(job.residual.k_chunk));
+  }
+  return values;
+}
+
+/// The channels that all ranks counted.
+double recall_of_all_ranks(RunContext& run, const evaluation::SelectionCount& mine) {
+  double chosen = 0, largest = 0;
+  for (const std::string& of_rank :
+       run.comm.all_gather(fmt::format("{} {}", mine.num_chosen.load(), mine.num_largest.load()))) {
+    std::istringstream words(of_rank);
+    std::uint64_t rank_chosen = 0, rank_largest = 0;
+    words >> rank_chosen >> rank_largest;
+    chosen += static_cast<double>(rank_chosen);
+    largest += static_cast<double>(rank_largest);
+  }
+  return largest > 0 ? chosen / largest : 1.0;
+}
+
+std::vector<CompensatedReport> score_compensated(RunContext& run, const PreparedRun& prepared,
+                                                 const AssembledModel& assembled, WorkFolder& work,
+                                                 const evaluation::ScoredModel& packed,
+                                                 const Path& folder) {
+  std::vector<CompensatedReport> scores;
+  if (!prepared.job.residual.is_wanted()) return scores;
+  const format::ResidualFile residuals(folder);
+  for (const std::uint64_t k_chunk : k_chunks_of(prepared.job)) {
+    evaluation::CompensationSettings settings;
+    settings.k_chunk = k_chunk;
+    const evaluation::Compensator compensator(residuals, settings);
+    evaluation::ScoredModel compensated = packed;
+    compensated.compensator = &compensator;
+    compensated.label = fmt::format("quantized, k_chunk {}", k_chunk);
+    const auto file = fmt::format("evaluation/compensated-{}-{}-{}.h5",
+                                  digest_of_files(assembled.weight_digests),
+                                  digest_of_files(assembled.residual_digests), k_chunk);
+    const auto scored = once<CompensatedReport>(run, work, file, [&] {
+      const double perplexity = measure(run, prepared, compensated).perplexity;
+      return CompensatedReport{k_chunk, perplexity, recall_of_all_ranks(run, compensator.count()),
+                               compensator.bytes_per_token(packed.config)};
+    });
+    scores.push_back(scored);
+    run.log.info(fmt::format("perplexity of the packed at k_chunk {}: {:.3f} ({} fetched a token)",
+                             k_chunk, scored.perplexity,
+                             bytes_text(static_cast<double>(scored.bytes_per_token))));
+  }
+  return scores;
 }
 
 }  // namespace
@@ -95,9 +163,13 @@ Scores evaluate(RunContext& run, const PreparedRun& prepared, const AssembledMod
   if (!scores.damage.empty() || !prepared.evaluation_tokens) return scores;
   scores.original =
       score(run, prepared, work, {prepared.config, *prepared.weights, "original"}, "evaluation/original.h5");
-  scores.quantized = score(run, prepared, work, {packed_config, *packed, "quantized"}, score_file(assembled));
+  const evaluation::ScoredModel quantized{packed_config, *packed, "quantized"};
+  scores.quantized = score(
+      run, prepared, work, quantized,
+      fmt::format("evaluation/quantized-{}.h5", digest_of_files(assembled.weight_digests)));
   run.log.info("perplexity of the original " + scores.original->to_text());
   run.log.info("perplexity of the packed   " + scores.quantized->to_text());
+  scores.compensated = score_compensated(run, prepared, assembled, work, quantized, folder);
   return scores;
 }
 

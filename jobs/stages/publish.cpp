@@ -65,6 +65,8 @@ RunReport make_report(const RunContext& run, const PreparedRun& prepared,
   report.bytes_after = assembled.bytes_after;
   report.original = scores.original;
   report.quantized = scores.quantized;
+  report.residual_bytes = assembled.residual_bytes;
+  report.compensated = scores.compensated;
   report.max_perplexity_ratio = job.evaluation.max_perplexity_ratio;
   report.peak_memory_bytes = std::max(peak_memory_bytes(), work.peak_memory_bytes());
   report.gate_problems = gate_problems(scores, job.evaluation.max_perplexity_ratio);
@@ -149,7 +151,7 @@ std::optional<RunReport> report_of_finished_run(const PreparedRun& prepared,
   } catch (const InputError&) {
     return std::nullopt;  // a damaged report is made again
   }
-  const Scores scores{report.original, report.quantized, {}};
+  const Scores scores{report.original, report.quantized, report.compensated, {}};
   if (!gate_problems(scores, prepared.job.evaluation.max_perplexity_ratio).empty()) {
     return std::nullopt;  // the gate has been narrowed since
   }

@@ -2,13 +2,12 @@
 
 #include <fmt/core.h>
 
-#include "cluster/agreement.hpp"
-#include "core/digest.hpp"
 #include "core/error.hpp"
 #include "format/residual_info.hpp"
 #include "format/residual_tensors.hpp"
 #include "jobs/packed_layers.hpp"
 #include "jobs/settings/describe_job.hpp"
+#include "jobs/stages/write_shards.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -53,18 +52,11 @@ void write_residual_files(RunContext& run, const PreparedRun& prepared, const Wo
     return load_solved(work, layer_named(prepared, name)).residual;
   };
   const auto tensors = format::residual_tensors(sizes_of(prepared), load);
-  const auto files = model::plan_files(tensors, prepared.job.output.max_shard_size,
-                                       format::kResidualStem);
-  const auto metadata = format::metadata_of(info_of(prepared, assembled));
-  for (const auto& tensor : tensors) assembled.residual_bytes += tensor.bytes();
-  cluster::agree_on(run.comm, [&] {
-    for (std::size_t s = run.comm.rank(); s < files.names.size(); s += run.comm.size()) {
-      model::write_safetensors_file(folder / files.names[s], tensors, files.members[s], metadata);
-    }
-  });
-  cluster::on_first_rank(run.comm, [&] {
-    model::write_index(folder, tensors, files, format::kResidualStem);
-  });
+  WrittenShards written =
+      write_shards(run, folder, tensors, prepared.job.output.max_shard_size, format::kResidualStem,
+                   format::metadata_of(info_of(prepared, assembled)));
+  assembled.residual_digests = std::move(written.digests);
+  assembled.residual_bytes = written.bytes;
 }
 
 }  // namespace tessera::jobs

@@ -1,9 +1,8 @@
-#include <charconv>
 #include <cstdio>
-#include <sstream>
 
 #include <fmt/format.h>
 
+#include "cli/residual_options.hpp"
 #include "cli/terminal_log.hpp"
 #include "cli/verbs.hpp"
 #include "cluster/self_communicator.hpp"
@@ -18,7 +17,8 @@ namespace {
 struct EvalArguments {
   std::string model;
   std::vector<std::string> texts;
-  std::string residual, k_chunk, selection = "exact", protocol = "every-position";
+  std::string protocol = "every-position";
+  ResidualOptions residual;
   std::size_t context_length = 2048, windows = 0, threads = 0, prompt_tokens = 0;
   bool json = false, verbose = false;
 };
@@ -32,14 +32,9 @@ bool parse(const Arguments& words, EvalArguments& a) {
   line.options("text", "FILE", "plain text or .jsonl; may be given again", a.texts);
   line.option("context-length", "L", "tokens a window (2048)", a.context_length, 2);
   line.option("windows", "N", "windows to score; 0 for as many as the text has (0)", a.windows, 0);
-  line.option("residual", "FILE", "score the packed model compensated by this residual file",
-              a.residual);
-  line.option("k-chunk", "K,...",
-              "with --residual: channels of each 1024 to compensate, one or several; else what the "
-              "file was made for",
-              a.k_chunk);
-  line.option("selection", "RULE",
-              "with --residual: " + names_text<residual::SelectionRule>() + " (exact)", a.selection);
+  a.residual.add_to(line, "K,...",
+                    "with --residual: channels of each 1024 to compensate, one or several; else what "
+                    "the file was made for");
   line.option("protocol", "P", "with --residual: " + names_text<jobs::Protocol>() + " (every-position)",
               a.protocol);
   line.option("prompt-tokens", "N",
@@ -61,41 +56,12 @@ bool parse(const Arguments& words, EvalArguments& a) {
   return true;
 }
 
-/// "8,16,32"
-std::vector<std::uint64_t> k_chunks_of(const std::string& text) {
-  std::vector<std::uint64_t> values;
-  std::istringstream words(text);
-  for (std::string word; std::getline(words, word, ',');) {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    require_input(error == std::errc() && end == word.data() + word.size() && !word.empty(),
-                  fmt::format("--k-chunk is '{}' (it takes whole numbers, separated by commas). Give "
-                              "0 to 1024, such as 8,16,32.",
-                              text));
-    values.push_back(value);
-  }
-  return values;
-}
-
-template <class Enum>
-Enum choice_of(std::string_view option, const std::string& name) {
-  const auto value = value_named<Enum>(name);
-  require_input(value.has_value(), fmt::format("--{} is '{}' (it is one of {}). Choose one of them.",
-                                               option, name, names_text<Enum>()));
-  return *value;
-}
-
 std::optional<jobs::ResidualRequest> residual_of(const EvalArguments& a) {
-  if (a.residual.empty()) {
-    require_input(a.k_chunk.empty(),
-                  "--k-chunk is given without --residual (there is nothing to compensate with). "
-                  "Name the residual file.");
-    return std::nullopt;
-  }
+  if (!a.residual.is_given()) return std::nullopt;
   jobs::ResidualRequest request;
-  request.file = a.residual;
-  request.k_chunks = k_chunks_of(a.k_chunk);
-  request.rule = choice_of<residual::SelectionRule>("selection", a.selection);
+  request.file = a.residual.file;
+  request.k_chunks = a.residual.k_chunks();
+  request.rule = a.residual.rule();
   request.protocol = choice_of<jobs::Protocol>("protocol", a.protocol);
   request.prompt_tokens = a.prompt_tokens;
   return request;

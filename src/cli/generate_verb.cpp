@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "cli/residual_options.hpp"
 #include "cli/terminal_log.hpp"
 #include "cli/verbs.hpp"
 #include "cluster/self_communicator.hpp"
 #include "core/error.hpp"
+#include "core/human_text.hpp"
 #include "core/threads.hpp"
 #include "jobs/generate_text.hpp"
 
@@ -14,6 +16,7 @@ namespace {
 
 struct GenerateArguments {
   jobs::GenerateRequest request;
+  ResidualOptions residual;
   std::size_t threads = 0;
   bool json = false, verbose = false;
 };
@@ -34,6 +37,9 @@ bool parse(const Arguments& words, GenerateArguments& a) {
               a.request.top_p, 0, 1);
   line.option("top-k", "N", "draw among the N likeliest tokens; 0 for all (0)", a.request.top_k, 0);
   line.option("seed", "S", "of the draws: the same seed gives the same text (0)", seed, 0);
+  a.residual.add_to(line, "K",
+                    "with --residual: channels of each 1024 to fetch for each generated token; else "
+                    "what the file was made for");
   line.option("threads", "N", "0 for the cores this process may use (0)", a.threads, 0);
   line.flag("json", "print text, tokens and times as one JSON document at the end", a.json);
   line.flag("verbose", "log more", a.verbose, 'v');
@@ -42,11 +48,22 @@ bool parse(const Arguments& words, GenerateArguments& a) {
   line.example(
       "tessera generate models/smollm2-135m-instruct --prompt \"Once upon a time\" --temperature "
       "0.8 --top-p 0.95 --seed 1");
+  line.example(
+      "tessera generate models/smollm2-135m-vptq-2bit --prompt \"Once upon a time\" --residual "
+      "models/smollm2-135m-vptq-2bit/decdec_residual.safetensors --k-chunk 32");
   if (!line.parse(words)) return false;
   require_input(!a.request.prompt.empty(),
                 "--prompt is missing or empty (a text is continued). Name some text.");
   a.request.model = model;
   a.request.seed = seed;
+  if (a.residual.is_given()) {
+    a.request.residual = a.residual.file;
+    a.request.selection = a.residual.rule();
+    const auto k_chunks = a.residual.k_chunks();
+    require_input(k_chunks.size() <= 1, "--k-chunk names several numbers (one text is generated). "
+                                        "Give one.");
+    if (!k_chunks.empty()) a.request.k_chunk = k_chunks.front();
+  }
   return true;
 }
 
@@ -61,6 +78,10 @@ void print_rates(const jobs::GenerateResult& result) {
              generation.num_prompt_tokens, result.prefill_tokens_per_second(),
              generation.tokens.size(), result.decode_tokens_per_second(),
              generation::name_of(generation.stop));
+  if (result.bytes_per_token > 0) {
+    fmt::print(stderr, "residuals: {} fetched for each generated token\n",
+               bytes_text(static_cast<double>(result.bytes_per_token)));
+  }
 }
 
 }  // namespace
