@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct LayerInput {
   std::vector<double> mean;
   float low = 0, high = 0;  ///< of all channels, 0 included
   std::uint64_t num_tokens = 0;
+  std::string without_tokens;  ///< why the Hessian is the identity, a sentence; empty: it is not
 };
 
 /// The input that was asked for last: q, k and v, and gate and up, read the same one.
@@ -28,7 +30,7 @@ class LastInput {
   const PreparedRun& prepared_;
   const WorkFolder& work_;
   const EqualizedWeights& weights_;
-  std::optional<std::pair<std::size_t, model::InputRole>> held_;
+  std::optional<std::pair<std::size_t, model::InputKey>> held_;
   LayerInput input_;
 };
 

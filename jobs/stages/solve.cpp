@@ -110,6 +110,10 @@ SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const Laye
                            prepared.job.output.dtype);
     solved = {std::move(result.layer), std::move(result.report), 0};
   }
+  if (!input.without_tokens.empty()) {
+    solved.report.remarks.push_back(input.without_tokens);
+    solved.report.is_degraded = true;
+  }
   require_finite(unit.layer.name, solved);
   solved.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return solved;

@@ -72,6 +72,10 @@ std::size_t flat_size(std::size_t num_channels, std::size_t num_rows) {
   return num_added(num_channels, num_rows) + 3 * num_channels;
 }
 
+std::size_t place_of_token_count(std::size_t num_channels) {
+  return triangle(num_channels) + 2 * num_channels;
+}
+
 std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbers,
                                  std::size_t num_rows) {
   require(max_numbers > 0, "a slab holds something");

@@ -27,6 +27,9 @@ std::size_t flat_size(std::size_t num_channels, std::size_t num_rows = 0);
 std::vector<Tile> cut_into_slabs(std::size_t num_channels, std::size_t max_numbers,
                                  std::size_t num_rows = 0);
 
+/// Where in a flat row the number of tokens stands.
+std::size_t place_of_token_count(std::size_t num_channels);
+
 /// Copies the numbers [begin, begin + out.size()) of @p statistics' flat row.
 void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<double> out);
 
