@@ -11,6 +11,7 @@
 #include "core/digest.hpp"
 #include "core/error.hpp"
 #include "jobs/block_sums.hpp"
+#include "jobs/stages/audit_experts.hpp"
 #include "linalg/numerical_rank.hpp"
 
 namespace tessera::jobs {
@@ -110,6 +111,7 @@ void audit(RunContext& run, const PreparedRun& prepared, const WorkFolder& work)
     }
     run.log.warning(text);
   }
+  audit_experts(run, prepared, work);
   const bool can_refuse =
       limits.max_dead_channels < 1 || limits.max_constant_channels < 1 || limits.min_rank > 0;
   if (!can_refuse) return;
