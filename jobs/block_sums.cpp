@@ -57,7 +57,7 @@ void BlockSums::commit(WorkFolder& work) const {
 
 calibration::InputStatistics load_statistics(const WorkFolder& work,
                                              const std::vector<SlabFile>& slabs_of_block,
-                                             model::InputRole role) {
+                                             const model::InputKey& role) {
   calibration::InputStatistics statistics;
   for (const SlabFile& file : slabs_of_block) {
     if (file.role != role) continue;
@@ -72,6 +72,18 @@ calibration::InputStatistics load_statistics(const WorkFolder& work,
     calibration::place_flat(slab.values, slab.begin, statistics);
   }
   return statistics;
+}
+
+std::uint64_t load_num_tokens(const WorkFolder& work, const std::vector<SlabFile>& slabs_of_block,
+                              const model::InputKey& role) {
+  for (const SlabFile& file : slabs_of_block) {
+    const std::size_t place = calibration::place_of_token_count({file.num_channels, file.extras});
+    if (file.role != role || place < file.range.begin || place >= file.range.end) continue;
+    calibration::StatisticsSlab slab;
+    work.load(file.file, "statistics", slab);
+    return static_cast<std::uint64_t>(slab.values.at(place - slab.begin));
+  }
+  throw Bug("an input's slabs hold all of its numbers");
 }
 
 }  // namespace tessera::jobs

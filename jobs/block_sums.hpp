@@ -39,6 +39,10 @@ class BlockSums {
 /// Puts the complete statistics of one input together from its committed slabs.
 calibration::InputStatistics load_statistics(const WorkFolder& work,
                                              const std::vector<SlabFile>& slabs_of_block,
-                                             model::InputRole role);
+                                             const model::InputKey& role);
+
+/// The tokens that these statistics count; reads one slab.
+std::uint64_t load_num_tokens(const WorkFolder& work, const std::vector<SlabFile>& slabs_of_block,
+                              const model::InputKey& role);
 
 }  // namespace tessera::jobs

@@ -9,6 +9,7 @@
 namespace tessera::jobs {
 namespace {
 
+using model::InputKey;
 using model::InputRole;
 using model::LinearRole;
 
@@ -30,6 +31,10 @@ std::vector<std::uint32_t> tied_channels(const model::ModelConfig& config, Input
   return owner;
 }
 
+InputKey balanced_as(const InputKey& key) {
+  return key.role == InputRole::mlp_input ? InputKey(key.role) : key;
+}
+
 EqualizedWeights::EqualizedWeights(const PreparedRun& prepared, const WorkFolder& work)
     : prepared_(prepared), base_(*prepared.weights) {
   if (!equalizes(prepared.job.quantize)) return;
@@ -42,16 +47,17 @@ EqualizedWeights::EqualizedWeights(const PreparedRun& prepared, const WorkFolder
   }
 }
 
-void EqualizedWeights::fold(std::size_t block, InputRole role, std::span<const float> scale) {
+void EqualizedWeights::fold(std::size_t block, const InputKey& role,
+                            std::span<const float> scale) {
   const model::ModelConfig& config = prepared_.config;
   require(scale.size() == channels_of(config, role), "a scale for each channel of the input");
-  switch (role) {
+  switch (role.role) {
     case InputRole::attention_input:
     case InputRole::mlp_input:
-      scale_columns(block, role, fold_into_norm(block, role, scale));
+      scale_columns(block, role, fold_into_norm(block, role.role, scale));
       return;
     case InputRole::attention_output: {
-      const auto owner = tied_channels(config, role);
+      const auto owner = tied_channels(config, role.role);
       std::vector<float> by_row(config.kv_size());
       for (std::size_t j = 0; j < owner.size(); ++j) by_row[owner[j]] = scale[j];
       fold_into_rows(model::linear_layer(config, block, LinearRole::v), LinearRole::v, by_row);
@@ -59,7 +65,9 @@ void EqualizedWeights::fold(std::size_t block, InputRole role, std::span<const f
       return;
     }
     case InputRole::mlp_hidden:
-      fold_into_rows(model::linear_layer(config, block, LinearRole::up), LinearRole::up, scale);
+      fold_into_rows(role.expert ? model::expert_layer(config, block, *role.expert, LinearRole::up)
+                                 : model::linear_layer(config, block, LinearRole::up),
+                     LinearRole::up, scale);
       scale_columns(block, role, scale);
       return;
   }
@@ -99,14 +107,21 @@ void EqualizedWeights::fold_into_rows(const model::LinearLayer& producer, Linear
   change.row = std::move(divisors);
 }
 
-void EqualizedWeights::scale_columns(std::size_t block, InputRole role,
+void EqualizedWeights::scale_columns(std::size_t block, const InputKey& role,
                                      std::span<const float> scale) {
-  for (const model::LinearLayer& layer : model::linear_layers(prepared_.config, block)) {
-    if (layer.input() != role) continue;
-    Change& change = changes_[layer.name + ".weight"];
-    change.rows = layer.out_features;
-    change.cols = layer.in_features;
+  const auto scale_layer = [&](const std::string& name, std::size_t rows) {
+    Change& change = changes_[name + ".weight"];
+    change.rows = rows;
+    change.cols = scale.size();
     change.column.assign(scale.begin(), scale.end());
+  };
+  for (const model::LinearLayer& layer : model::linear_layers(prepared_.config, block)) {
+    if (balanced_as(layer.input()) == role) scale_layer(layer.name, layer.out_features);
+  }
+  if (role.role == InputRole::mlp_input) {
+    for (const auto& layer : model::steering_layers(prepared_.config, block)) {
+      scale_layer(layer.name, layer.out_features);
+    }
   }
   scales_[{block, role}].assign(scale.begin(), scale.end());
 }
@@ -136,8 +151,8 @@ std::vector<std::string> EqualizedWeights::changed_tensors() const {
   return names;
 }
 
-std::span<const float> EqualizedWeights::scale_of(std::size_t block, InputRole role) const {
-  const auto found = scales_.find({block, role});
+std::span<const float> EqualizedWeights::scale_of(std::size_t block, const InputKey& role) const {
+  const auto found = scales_.find({block, balanced_as(role)});
   return found == scales_.end() ? std::span<const float>() : std::span<const float>(found->second);
 }
 

@@ -18,13 +18,17 @@ bool equalizes(const QuantizeSettings& settings);
 /// (aweq.md section 2). By channel; empty: each has its own.
 std::vector<std::uint32_t> tied_channels(const model::ModelConfig& config, model::InputRole role);
 
+/// The input whose scale @p key has: that of all tokens for what experts read together.
+model::InputKey balanced_as(const model::InputKey& key);
+
 /// The model as it is quantized: each scale s of an input multiplies the columns of the layers that
 /// read it and divides what makes the input (aweq.md section 2):
 ///
-///     attention_input, mlp_input   the norm's weight and bias
+///     attention_input, mlp_input   the norm's weight and bias; a mixture's router and experts
+///                                  all read mlp_input, so they share its scale
 ///     attention_output             v's rows and bias, one scale a value head and dimension
 ///     mlp_hidden                   up's rows and bias (gate goes through SiLU and stays), or fc1's
-///     before ReLU
+///                                  before ReLU; for each expert its own
 ///
 /// Norms are folded in fp32 and rounded to the type of the output; the columns get what the rounded
 /// norm really lost, so folding is exact in the stored type. Without equalization, the model as it
@@ -42,7 +46,7 @@ class EqualizedWeights final : public model::TensorSource {
   /// Tensors that are not the original's, sorted.
   std::vector<std::string> changed_tensors() const;
   /// What the input @p role of @p block is divided by, exactly; empty: nothing.
-  std::span<const float> scale_of(std::size_t block, model::InputRole role) const;
+  std::span<const float> scale_of(std::size_t block, const model::InputKey& role) const;
 
  private:
   /// What is done to a tensor: element (i, j) of (rows, cols) * column[j] / row[i].
@@ -51,17 +55,17 @@ class EqualizedWeights final : public model::TensorSource {
     std::vector<float> column, row;  ///< empty: 1
     std::vector<float> values;       ///< a norm's new values, instead
   };
-  void fold(std::size_t block, model::InputRole role, std::span<const float> scale);
+  void fold(std::size_t block, const model::InputKey& role, std::span<const float> scale);
   std::vector<float> fold_into_norm(std::size_t block, model::InputRole role,
                                     std::span<const float> scale);
   void fold_into_rows(const model::LinearLayer& producer, model::LinearRole role,
                       std::span<const float> by_row);
-  void scale_columns(std::size_t block, model::InputRole role, std::span<const float> scale);
+  void scale_columns(std::size_t block, const model::InputKey& role, std::span<const float> scale);
 
   const PreparedRun& prepared_;
   const model::SafetensorsFolder& base_;
   std::map<std::string, Change, std::less<>> changes_;
-  std::map<std::pair<std::size_t, model::InputRole>, std::vector<float>> scales_;
+  std::map<std::pair<std::size_t, model::InputKey>, std::vector<float>> scales_;
 };
 
 }  // namespace tessera::jobs

@@ -32,7 +32,8 @@ JsonValue tensor_row(const std::string& name, const model::TensorInfo& info) {
 }
 
 JsonValue config_facts(const model::ModelConfig& c) {
-  return JsonValue::object()
+  JsonValue facts = JsonValue::object();
+  facts
       .set("architecture", c.architecture)
       .set("blocks", c.num_blocks)
       .set("hidden_size", c.hidden_size)
@@ -42,6 +43,12 @@ JsonValue config_facts(const model::ModelConfig& c) {
       .set("head_dim", c.head_dim)
       .set("vocabulary", c.vocab_size)
       .set("tied_embeddings", c.tied_embeddings);
+  if (c.num_experts > 0) {
+    facts.set("experts", c.num_experts)
+        .set("experts_per_token", c.experts_per_token)
+        .set("expert_size", c.expert_size);
+  }
+  return facts;
 }
 
 /// Bytes of the tensors a packed layer is stored in: all below its name but the bias it always had.

@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,13 +16,19 @@ struct LayerInput {
   std::vector<double> mean;
   float low = 0, high = 0;  ///< of all channels, 0 included
   std::uint64_t num_tokens = 0;
+  std::string without_tokens;  ///< why the Hessian is the identity, a sentence; empty: it is not
 
   Matrix<float> tokens;              ///< of some tokens, where the job keeps them
   std::vector<float> top_magnitude;  ///< over tokens, the largest k-th largest |x_j| (qdec.md 2)
 
-  /// What solvers minimize: (1 - plain_share) of the error that compensation leaves and plain_share
-  /// of the error without; that alone where none counts on compensation.
-  Matrix<double> objective(double plain_share) const;
+  /// What solvers minimize: (1 - plain_share) of the error that compensation leaves, that of rounding
+  /// residuals to @p bits included, and plain_share of the error without; that alone where none counts
+  /// on compensation.
+  ///
+  /// A row's residuals share one scale, so rounding leaves of the fetched channels a share rho of the
+  /// row's mean square, whichever channel it is: rho * mean_j E[x_j^2 fetched] on the diagonal, the
+  /// mean without its largest hundredth, whose channels the scale search looks after.
+  Matrix<double> objective(double plain_share, int bits) const;
   /// What a channel's residual counts: its part in E[x_j^2] that compensation fetches, and
   /// @p plain_share of the rest.
   std::vector<double> importance(double plain_share) const;
@@ -39,7 +46,7 @@ class LastInput {
   const PreparedRun& prepared_;
   const WorkFolder& work_;
   const EqualizedWeights& weights_;
-  std::optional<std::pair<std::size_t, model::InputRole>> held_;
+  std::optional<std::pair<std::size_t, model::InputKey>> held_;
   LayerInput input_;
 };
 

@@ -44,8 +44,9 @@ Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
   const Bytes tokens = std::max(kBatchTokens, length);
   sizes.intermediates = sizeof(float) * tokens *
                         (4 * config.hidden_size + 2 * config.q_size() + 2 * config.kv_size() +
-                         3 * config.intermediate_size);
-  for (const auto role : roles_of_block(units, units.front().layer.block)) {
+                         3 * config.intermediate_size +
+                         config.experts_per_token * (2 * config.hidden_size + config.expert_size));
+  for (const auto& role : roles_of_block(units, units.front().layer.block)) {
     const Bytes n = channels_of(config, role);
     sizes.partial += n * n * sizeof(double);
   }

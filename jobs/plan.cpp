@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 #include <string_view>
 
 #include <fmt/core.h>
@@ -28,6 +29,12 @@ void require_overrides_used(const std::vector<LayerUnit>& units, const QuantizeS
   }
 }
 
+/// "mlp_input", "mlp_input-expert-00003"
+std::string file_name_of(const model::InputKey& key) {
+  const auto role = model::name_of(key.role);
+  return key.expert ? fmt::format("{}-expert-{:05}", role, *key.expert) : std::string(role);
+}
+
 }  // namespace
 
 std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
@@ -47,7 +54,7 @@ std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
         "quantize.targets is ['{}'] (no linear layer of the model matches and is not ignored; they "
         "are called such as {}). Choose other patterns.",
         fmt::join(settings.targets, "', '"),
-        model::linear_layer(config, 0, model::LinearRole::down).name));
+        model::linear_layers(config, 0).back().name));
   }
   require_overrides_used(units, settings);
   return units;
@@ -101,17 +108,16 @@ std::vector<std::size_t> biggest_first(const std::vector<LayerUnit>& units) {
   return order;
 }
 
-std::vector<model::InputRole> roles_of_block(const std::vector<LayerUnit>& units,
-                                             std::size_t block) {
-  std::vector<model::InputRole> roles;
-  for (std::size_t r = 0; r < model::kNumInputRoles; ++r) {
-    const auto role = static_cast<model::InputRole>(r);
-    const bool is_needed = std::ranges::any_of(units, [&](const LayerUnit& unit) {
-      return unit.layer.block == block && unit.layer.input() == role;
-    });
-    if (is_needed) roles.push_back(role);
+std::vector<model::InputKey> roles_of_block(const std::vector<LayerUnit>& units,
+                                            std::size_t block) {
+  std::set<model::InputKey> needed;
+  for (const LayerUnit& unit : units) {
+    if (unit.layer.block != block) continue;
+    const model::InputKey key = unit.layer.input();
+    needed.insert(key);
+    if (key.role == model::InputRole::mlp_input) needed.insert(key.role);
   }
-  return roles;
+  return {needed.begin(), needed.end()};
 }
 
 std::vector<std::size_t> blocks_of(const std::vector<LayerUnit>& units) {
@@ -122,24 +128,18 @@ std::vector<std::size_t> blocks_of(const std::vector<LayerUnit>& units) {
   return blocks;
 }
 
-std::size_t channels_of(const model::ModelConfig& config, model::InputRole role) {
-  for (const auto& layer : model::linear_layers(config, 0)) {
-    if (layer.input() == role) return layer.in_features;
-  }
-  throw Bug("some layer reads every input");
-}
-
 std::vector<SlabFile> slab_files(const model::ModelConfig& config,
                                  const std::vector<LayerUnit>& units, std::size_t block,
                                  const calibration::StatisticsExtras& extras) {
   std::vector<SlabFile> files;
-  for (const auto role : roles_of_block(units, block)) {
+  for (const auto& role : roles_of_block(units, block)) {
+    const std::string name = file_name_of(role);
     const std::size_t channels = channels_of(config, role);
     const auto slabs = calibration::cut_into_slabs({channels, extras}, kSlabNumbers);
     for (std::size_t i = 0; i < slabs.size(); ++i) {
       files.push_back({role, channels, slabs[i],
                        fmt::format("calibration/block-{:05}/statistics-{}-{:05}-of-{:05}.h5", block,
-                                   model::name_of(role), i, slabs.size()),
+                                   name, i, slabs.size()),
                        extras});
     }
   }

@@ -24,7 +24,8 @@ struct LayerUnit {
   const solver::AweqSettings& aweq() const { return std::get<solver::AweqSettings>(settings); }
 };
 
-/// Every targeted layer with its settings, by block, then q, k, v, o, gate, up, down.
+/// Every targeted layer with its settings, by block, then q, k, v, o, gate, up, down, then each
+/// expert's.
 /// Throws InputError when the job's targets match no layer, or an override no targeted one.
 std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
                                   const QuantizeSettings& settings);
@@ -41,18 +42,16 @@ std::vector<std::size_t> biggest_first(const std::vector<LayerUnit>& units);
 /// channels are. What compensation leaves, where solvers count on it.
 calibration::StatisticsExtras extras_of(const QuantizeJob& job);
 
-/// The input roles of block @p block whose statistics some unit needs, in their own order.
-std::vector<model::InputRole> roles_of_block(const std::vector<LayerUnit>& units,
+/// The inputs of block @p block whose statistics some unit needs, in their own order. Where experts'
+/// inputs are among them, so is what all tokens give their mixture: experts are balanced together.
+std::vector<model::InputKey> roles_of_block(const std::vector<LayerUnit>& units,
                                              std::size_t block);
 /// The blocks that hold a unit, ascending.
 std::vector<std::size_t> blocks_of(const std::vector<LayerUnit>& units);
 
-/// Channels of what the layers of @p role read.
-std::size_t channels_of(const model::ModelConfig& config, model::InputRole role);
-
 /// One file of a block's complete sums: part of one input's flat row (flat_statistics.hpp).
 struct SlabFile {
-  model::InputRole role{};
+  model::InputKey role{};
   std::size_t num_channels = 0;
   Tile range;        ///< of the flat row
   std::string file;  ///< "calibration/block-00004/statistics-mlp_input-00000-of-00001.h5"

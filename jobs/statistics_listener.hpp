@@ -9,7 +9,7 @@ namespace tessera::jobs {
 
 /// Empty statistics for @p roles.
 BlockStatistics empty_statistics(const model::ModelConfig& config,
-                                 const std::vector<model::InputRole>& roles,
+                                 const std::vector<model::InputKey>& roles,
                                  const calibration::StatisticsExtras& extras);
 
 /// Adds what a batch's linear layers see to a partial. Throws InputError naming block, layer input,
@@ -25,9 +25,14 @@ class StatisticsListener final : public forward::InputListener {
         length_(length) {}
 
   void on_input(model::InputRole role, MatrixView<const float> x) override;
+  void on_expert_input(const model::InputKey& key, MatrixView<const float> x,
+                       std::span<const std::size_t> tokens) override;
 
  private:
-  void throw_with_place(model::InputRole role, MatrixView<const float> x) const;
+  void add(const model::InputKey& key, MatrixView<const float> x,
+           std::span<const std::size_t> tokens);
+  void throw_with_place(const model::InputKey& key, MatrixView<const float> x,
+                        std::span<const std::size_t> tokens) const;
 
   Threads& threads_;
   BlockStatistics& partial_;

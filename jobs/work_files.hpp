@@ -2,6 +2,8 @@
 #include <map>
 #include <string>
 
+#include <fmt/core.h>
+
 #include "calibration/input_statistics.hpp"
 #include "model/architecture.hpp"
 #include "residual/compensation_error.hpp"
@@ -15,7 +17,7 @@ namespace tessera::jobs {
 
 /// The statistics of a block's inputs: a partial of one shard, or what is being put together.
 struct BlockStatistics {
-  std::map<model::InputRole, calibration::InputStatistics> of_role;
+  std::map<model::InputKey, calibration::InputStatistics> of_role;
 };
 
 /// equalized/block-00004.h5: what the inputs of a block are divided by, and how that was found.
@@ -25,7 +27,7 @@ struct BlockEqualization {
     std::string rule;          ///< "abs_max ^ 0.50"
     double error = 0, plain_error = 0;
   };
-  std::map<model::InputRole, OfInput> of_role;
+  std::map<model::InputKey, OfInput> of_role;
 };
 
 template <class Archive>
@@ -41,6 +43,18 @@ void archive(Archive& a, BlockEqualization& e) {
   for (std::size_t r = 0; r < model::kNumInputRoles; ++r) {
     const auto role = static_cast<model::InputRole>(r);
     a(std::string(model::name_of(role)).c_str(), e.of_role[role]);
+  }
+  const auto last = e.of_role.rbegin()->first.expert;  // in order: mlp_hidden, the last expert's
+  std::uint64_t num_experts = last ? *last + 1 : 0;
+  if constexpr (Archive::kIsReader) {
+    if (!a.contains("num_experts")) return;
+  } else if (num_experts == 0) {
+    return;
+  }
+  a("num_experts", num_experts);
+  for (std::size_t expert = 0; expert < num_experts; ++expert) {
+    a(fmt::format("mlp_hidden-expert-{:05}", expert).c_str(),
+      e.of_role[{model::InputRole::mlp_hidden, expert}]);
   }
 }
 

@@ -49,6 +49,8 @@ void describe(Fields& f, AuditSettings& s) {
     between(0, 1), without_effect());
   f("max_repeated_samples", s.max_repeated_samples,
     "share of the samples that may have the tokens of another", between(0, 1), without_effect());
+  f("min_expert_tokens", s.min_expert_tokens,
+    "tokens that each expert of a mixture has to see at least", at_least(0), without_effect());
 }
 
 template <class Fields>

@@ -33,6 +33,7 @@ struct AuditSettings {
   double max_constant_channels = 1;  ///< one value, not zero, for every token
   double min_rank = 0;  ///< of the Hessian's numerical rank in its size; 0: not looked for
   double max_repeated_samples = 0.5;
+  int min_expert_tokens = 0;  ///< routed to each expert of a mixture
   bool operator==(const AuditSettings&) const = default;
 };
 
@@ -68,7 +69,7 @@ struct LayerOverride {
 
 struct QuantizeSettings {
   Method method = Method::vptq;
-  std::vector<std::string> targets = {".*_proj", "fc1", "fc2"};  ///< patterns; see layer_choice.hpp
+  std::vector<std::string> targets = {".*_proj", "fc1", "fc2", "w[123]"};  ///< patterns; see layer_choice.hpp
   std::vector<std::string> ignore = {"lm_head"};
   double dampening_frac = 0.05;  ///< share of the Hessian's typical diagonal added to its diagonal
   std::uint64_t seed = 0;

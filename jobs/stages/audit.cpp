@@ -11,6 +11,7 @@
 #include "core/digest.hpp"
 #include "core/error.hpp"
 #include "jobs/block_sums.hpp"
+#include "jobs/stages/audit_experts.hpp"
 #include "linalg/numerical_rank.hpp"
 
 namespace tessera::jobs {
@@ -20,7 +21,7 @@ constexpr std::size_t kNamedAtMost = 5;
 constexpr double kRounding = 1e-6;  // statistics are sums of products in fp32
 
 InputAudit audit_input(const PreparedRun& prepared, const WorkFolder& work, std::size_t block,
-                       model::InputRole role) {
+                       const model::InputKey& role) {
   const auto slabs = slab_files(prepared.config, prepared.units, block, prepared.extras);
   const auto statistics = load_statistics(work, slabs, role);
   InputAudit found;
@@ -30,7 +31,7 @@ InputAudit audit_input(const PreparedRun& prepared, const WorkFolder& work, std:
     if (statistics.minimum[j] != statistics.maximum[j]) continue;
     (statistics.minimum[j] == 0 ? found.num_dead : found.num_constant) += 1;
   }
-  if (prepared.job.calibration.audit.min_rank > 0) {
+  if (prepared.job.calibration.audit.min_rank > 0 && statistics.hessian.num_tokens > 0) {
     found.rank = linalg::numerical_rank(calibration::hessian_of(statistics.hessian), kRounding);
   }
   return found;
@@ -39,9 +40,9 @@ InputAudit audit_input(const PreparedRun& prepared, const WorkFolder& work, std:
 /// What the blocks of this rank have to say, a line each.
 std::string audit_blocks(RunContext& run, const PreparedRun& prepared, const WorkFolder& work) {
   const auto blocks = blocks_of(prepared.units);
-  std::vector<std::pair<std::size_t, model::InputRole>> inputs;
+  std::vector<std::pair<std::size_t, model::InputKey>> inputs;
   for (std::size_t i = run.comm.rank(); i < blocks.size(); i += run.comm.size()) {
-    for (const auto role : roles_of_block(prepared.units, blocks[i]))
+    for (const auto& role : roles_of_block(prepared.units, blocks[i]))
       inputs.emplace_back(blocks[i], role);
   }
   std::vector<std::vector<std::string>> problems(inputs.size());
@@ -110,6 +111,7 @@ void audit(RunContext& run, const PreparedRun& prepared, const WorkFolder& work)
     }
     run.log.warning(text);
   }
+  audit_experts(run, prepared, work);
   const bool can_refuse =
       limits.max_dead_channels < 1 || limits.max_constant_channels < 1 || limits.min_rank > 0;
   if (!can_refuse) return;

@@ -41,17 +41,17 @@ class BlockEqualizer {
 
   BlockEqualization run() const {
     BlockEqualization found;
-    for (const auto role : roles_of_block(prepared_.units, block_))
-      found.of_role[role] = balance(role);
+    for (const auto& role : roles_of_block(prepared_.units, block_))
+      if (balanced_as(role) == role) found.of_role[role] = balance(role);
     return found;
   }
 
  private:
-  BlockEqualization::OfInput balance(model::InputRole role) const {
+  BlockEqualization::OfInput balance(const model::InputKey& role) const {
     std::vector<Matrix<float>> weights;
     const LayerUnit* consumer = nullptr;
     for (const LayerUnit& unit : prepared_.units) {
-      if (unit.layer.block != block_ || unit.layer.input() != role) continue;
+      if (unit.layer.block != block_ || balanced_as(unit.layer.input()) != role) continue;
       weights.push_back(prepared_.weights->read_matrix(
           unit.layer.name + ".weight", unit.layer.out_features, unit.layer.in_features));
       consumer = &unit;
@@ -60,6 +60,7 @@ class BlockEqualizer {
     const auto slabs =
         slab_files(prepared_.config, prepared_.units, block_, prepared_.extras);
     const auto statistics = load_statistics(work_, slabs, role);
+    if (role.expert && statistics.hessian.num_tokens == 0) return {{}, "none: no tokens", 0, 0};
     const Matrix<double> hessian = calibration::hessian_of(statistics.hessian);
     solver::SharedInput input{fmt::format("block {}, {}", block_, model::name_of(role)),
                               {weights.begin(), weights.end()},
@@ -67,7 +68,7 @@ class BlockEqualizer {
                               statistics.minimum,
                               statistics.maximum,
                               statistics.token_rows,
-                              tied_channels(prepared_.config, role)};
+                              tied_channels(prepared_.config, role.role)};
     auto chosen =
         solver::equalize(run_.threads, input, trial_settings(*consumer, prepared_.job.quantize),
                          scale_type(prepared_.job.output));

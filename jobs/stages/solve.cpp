@@ -102,7 +102,7 @@ SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const Laye
                                           unit.layer.in_features);
   const LayerInput& input = inputs.of(unit.layer);
   const residual::ResidualSettings& residual = prepared.job.residual;
-  const Matrix<double> objective = input.objective(residual.plain_share);
+  const Matrix<double> objective = input.objective(residual.plain_share, residual.bits);
   const solver::LayerProblem problem{unit.layer.name, weight, objective};
   SolvedLayer solved;
   if (unit.makes_integers()) {
@@ -112,6 +112,10 @@ SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const Laye
         solver::solve_vptq(threads, problem, unit.vptq(), prepared.job.quantize.dampening_frac,
                            prepared.job.output.dtype);
     solved = {std::move(result.layer), std::move(result.report)};
+  }
+  if (!input.without_tokens.empty()) {
+    solved.report.remarks.push_back(input.without_tokens);
+    solved.report.is_degraded = true;
   }
   if (!input.left.empty()) {  // a layer is reported by its plain error, whatever it was solved for
     solved.report.proxy_error =

@@ -85,6 +85,10 @@ std::size_t flat_size(const FlatShape& shape) {
   return num_added(shape) + 3 * shape.num_channels;
 }
 
+std::size_t place_of_token_count(const FlatShape& shape) {
+  return num_squares(shape) + 2 * shape.num_channels;
+}
+
 std::vector<Tile> cut_into_slabs(const FlatShape& shape, std::size_t max_numbers) {
   require(max_numbers > 0, "a slab holds something");
   const std::size_t size = flat_size(shape);

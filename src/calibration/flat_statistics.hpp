@@ -38,6 +38,9 @@ std::size_t flat_size(const FlatShape& shape);
 /// slab has at most @p max_numbers, and all have about the same.
 std::vector<Tile> cut_into_slabs(const FlatShape& shape, std::size_t max_numbers);
 
+/// Where in a flat row the number of tokens stands.
+std::size_t place_of_token_count(const FlatShape& shape);
+
 /// Copies the numbers [begin, begin + out.size()) of @p statistics' flat row.
 void copy_flat(const InputStatistics& statistics, std::size_t begin, std::span<double> out);
 

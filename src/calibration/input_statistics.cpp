@@ -98,9 +98,31 @@ void add_what_is_left(Threads& threads, MatrixView<const float> x, std::size_t k
   linalg::add_outer_products(threads, left, sum);
 }
 
+/// The same of rows that are those of some tokens only.
+void note_listed_tokens(InputStatistics& statistics, MatrixView<const float> x, BatchPlace place) {
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    if (place.tokens[i] % place.length != 0) continue;
+    for (std::size_t j = 0; j < x.cols; ++j) {
+      statistics.first_sum[j] += static_cast<double>(x(i, j));
+    }
+    ++statistics.num_first;
+  }
+  for (std::size_t r = 0; r < statistics.extras.sample.num_rows; ++r) {
+    const std::size_t sample = statistics.extras.sample.sample_of(r);
+    if (sample < place.first_sample) continue;
+    const std::size_t token =
+        (sample - place.first_sample) * place.length + statistics.extras.sample.position_of(r);
+    const auto found = std::ranges::lower_bound(place.tokens, token);
+    if (found == place.tokens.end() || *found != token) continue;
+    std::ranges::copy(x.row_span(static_cast<std::size_t>(found - place.tokens.begin())),
+                      statistics.token_rows.row(r));
+  }
+}
+
 /// The first token of every sample, and those whose rows are kept.
 void note_single_tokens(InputStatistics& statistics, MatrixView<const float> x, BatchPlace place) {
   if (place.length == 0) return;
+  if (!place.tokens.empty()) return note_listed_tokens(statistics, x, place);
   const std::size_t num_samples = x.rows / place.length;
   for (std::size_t s = 0; s < num_samples; ++s) {
     const float* first = x.row(s * place.length);
@@ -142,6 +164,7 @@ std::vector<double> InputStatistics::mean() const {
 
 void InputStatistics::add(Threads& threads, MatrixView<const float> x, BatchPlace place) {
   require(x.cols == num_channels(), "the input has as many channels as its statistics");
+  require(place.tokens.empty() || place.tokens.size() == x.rows, "every row is a token's");
   std::vector<char> is_finite(num_tiles(x.rows, kRowTile));
   threads.for_each(is_finite.size(), [&](std::size_t task) {
     const Tile rows = tile_at(task, kRowTile, x.rows);

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <span>
 
 namespace tessera::calibration {
 
@@ -8,6 +9,8 @@ namespace tessera::calibration {
 struct BatchPlace {
   std::size_t first_sample = 0;
   std::size_t length = 0;  ///< 0: not known, as where no sample matters
+  /// The tokens of the batch that the rows are of, rising, where they are some only: an expert's.
+  std::span<const std::size_t> tokens = {};
 };
 
 /// Tokens whose whole input is kept beside the sums, so that what happens to single tokens (8-bit

@@ -142,10 +142,10 @@ std::uint64_t Compensator::k_chunk_of(const std::string& layer) const {
 void Compensator::add_to(const model::ModelConfig& config, std::size_t block,
                          forward::BlockWeights& weights) const {
   // Layers that read one input choose the same channels, unless the rule looks at their residuals.
-  std::map<std::pair<model::InputRole, std::uint64_t>, std::shared_ptr<const ChosenChannels>> shared;
+  std::map<std::pair<model::InputKey, std::uint64_t>, std::shared_ptr<const ChosenChannels>> shared;
   for (const model::LinearLayer& layer : model::linear_layers(config, block)) {
     const std::uint64_t k_chunk = k_chunk_of(layer.name);
-    if (!residuals_.contains(layer.name)) continue;
+    if (layer.expert || !residuals_.contains(layer.name)) continue;
     if (residual::num_selected(layer.in_features, k_chunk) == 0) continue;
     auto residual = std::make_shared<const ResidualLayer>(residuals_.read(layer.name));
     require_input(residual->in_features == layer.in_features &&

@@ -63,6 +63,7 @@ std::vector<std::string> layers_left_alone(const model::ModelConfig& original,
       check_shape(layer, found->second[0], found->second[1]);
       unknown.erase(layer.name);
     }
+    for (const auto& layer : model::steering_layers(original, block)) names.push_back(layer.name);
   }
   if (unknown.empty()) return names;
   throw InputError(

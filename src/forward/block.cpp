@@ -17,7 +17,10 @@ struct BlockScratch {
         rounded(kTile, widest_input(config)),
         kept(kTile, widest_input(config)),
         scores(kTile, kKeyTile),
-        weighted(kTile, config.head_dim) {}
+        weighted(kTile, config.head_dim),
+        shared(kTile, config.hidden_size) {
+    if (config.num_experts > 0) mixture.emplace(config);
+  }
 
   static std::size_t widest_input(const model::ModelConfig& config) {
     return std::max({config.hidden_size, config.q_size(), config.intermediate_size});
@@ -25,6 +28,7 @@ struct BlockScratch {
 
   void make_room(const model::ModelConfig& config, std::size_t num_tokens) {
     if (num_tokens <= normed.rows()) return;
+    if (mixture) mixture->make_room(num_tokens);
     normed = Matrix<float>(num_tokens, config.hidden_size);
     q = Matrix<float>(num_tokens, config.q_size());
     k = Matrix<float>(num_tokens, config.kv_size());
@@ -34,7 +38,8 @@ struct BlockScratch {
 
   static constexpr std::size_t kTile = BlockForward::kTokenTile;
   Matrix<float> normed, q, k, v, mlp_hidden;          // a row for each token of the batch
-  linalg::ScratchPool up, rounded, kept, scores, weighted;  // a tile for each thread
+  linalg::ScratchPool up, rounded, kept, scores, weighted, shared;  // a tile for each thread
+  std::optional<ExpertMixture> mixture;
 };
 
 namespace {
@@ -118,7 +123,11 @@ class BlockPass {
     tell(InputRole::attention_output, scratch_.q);
     for_each_tile(count, [&](std::size_t i) { finish(hidden, tile(i)); });
     tell(InputRole::mlp_input, scratch_.normed);
-    tell(InputRole::mlp_hidden, scratch_.mlp_hidden);
+    if (has_mlp()) tell(InputRole::mlp_hidden, scratch_.mlp_hidden);
+    if (!scratch_.mixture) return;
+    scratch_.mixture->run(threads, weights_.mixture,
+                          scratch_.normed.view().middle_rows(0, hidden.rows), length_, hidden,
+                          listener);
   }
 
  private:
@@ -202,7 +211,10 @@ class BlockPass {
     attend(operands, first, t.count, scores.view(), weighted.view());
   }
 
-  /// O and the MLP.
+  /// Of every token: a plain one, or a shared expert.
+  bool has_mlp() const { return config_.intermediate_size > 0; }
+
+  /// O and the MLP, or the way to the experts.
   void finish(MatrixView<float> hidden, Tile t) {
     const auto rows = hidden.middle_rows(t.row, t.count);
     const auto mixed = scratch_.q.view().middle_rows(t.row, t.count);
@@ -211,9 +223,23 @@ class BlockPass {
     const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
     normalize_rows(config_, weights_.mlp_norm, rows, x);
     const auto inner = scratch_.mlp_hidden.view().middle_rows(t.row, t.count);
+    if (scratch_.mixture) scratch_.mixture->route(weights_.mixture, x, t.row);
+    if (!has_mlp()) return;
     LayerInput read_normed(x, t.position, scratch_), read_inner(inner, t.position, scratch_);
     activate(read_normed, inner);
+    if (scratch_.mixture) return add_shared(x, read_inner, rows);
     multiply(LinearRole::down, read_inner, rows, Accumulate::yes);
+  }
+
+  /// What the expert that all tokens share adds, as its gate weighs it.
+  void add_shared(MatrixView<const float> x, LayerInput& inner, MatrixView<float> rows) {
+    linalg::ScratchPool::Lease lease(scratch_.shared);
+    const auto out = lease.view().middle_rows(0, rows.rows);
+    multiply(LinearRole::down, inner, out);
+    for (std::size_t i = 0; i < rows.rows; ++i) {
+      linalg::scale(out.row_span(i), shared_weight(weights_.mixture.shared_gate, x.row_span(i)));
+      linalg::add(out.row_span(i), rows.row_span(i));
+    }
   }
 
   /// What the MLP's last layer reads.

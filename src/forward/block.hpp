@@ -9,6 +9,7 @@
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
 #include "forward/compensation.hpp"
+#include "forward/experts.hpp"
 #include "forward/norm.hpp"
 #include "forward/rotary.hpp"
 #include "linalg/packed_weight.hpp"
@@ -27,6 +28,7 @@ struct BlockWeights {
   std::array<std::vector<float>, model::kNumLinearRoles> bias;  ///< empty where there is none
   NormWeights attention_norm, mlp_norm;                         ///< (hidden_size)
   std::vector<float> q_norm, k_norm;  ///< (head_dim), empty without qk_norm
+  MixtureWeights mixture;             ///< empty where the MLP is a plain one
 
   /// How a packed model's engine rounds what its linear layers read, by InputRole; nothing where it
   /// does not.
@@ -59,6 +61,10 @@ class InputListener {
  public:
   virtual ~InputListener() = default;
   virtual void on_input(model::InputRole role, MatrixView<const float> x) = 0;
+  /// The same of a mixture's expert that sees some of the batch's tokens: row i of @p x is that of
+  /// row tokens[i] of the batch, rising.
+  virtual void on_expert_input(const model::InputKey&, MatrixView<const float>,
+                               std::span<const std::size_t>) {}
 };
 
 /// Sequences of equal length, one after another in the rows of an activation matrix.
@@ -79,6 +85,7 @@ struct KeyValueCache {
 /// Pushes hidden states through one transformer block, in place:
 ///     x += O(attention(rotate(Q(norm(x))), rotate(K(norm(x))), V(norm(x))))
 ///     x += down(silu(gate(norm(x))) * up(norm(x))), or down(relu(up(norm(x))))
+/// or, with a mixture of experts, what forward/experts.hpp and the shared expert make of norm(x).
 /// Where positions are learned, nothing is rotated: they are part of the hidden states. A linear
 /// layer with an input quantization reads its input rounded (linalg/quantize_rows.hpp); its
 /// compensation reads it as it was.

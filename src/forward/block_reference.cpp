@@ -1,5 +1,9 @@
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "forward/block.hpp"
@@ -55,8 +59,10 @@ struct PlainBlock {
   const model::TensorSource& source;
   std::size_t block;
 
-  Vector linear(LinearRole role, const Vector& input) const {
-    const model::LinearLayer layer = model::linear_layer(config, block, role);
+  Vector linear(LinearRole role, const Vector& input,
+                std::optional<std::size_t> expert = std::nullopt) const {
+    const model::LinearLayer layer = expert ? model::expert_layer(config, block, *expert, role)
+                                            : model::linear_layer(config, block, role);
     const auto quantization = source.input_quantization(layer.name);
     const Vector x = quantization ? rounded(input, *quantization) : input;
     const model::RoleRows rows = layer.rows_of(role);
@@ -101,15 +107,51 @@ struct PlainBlock {
     }
   }
 
-  Vector mlp(const Vector& x) const {
-    Vector inner = linear(LinearRole::up, x);
+  Vector mlp(const Vector& x, std::optional<std::size_t> expert = std::nullopt) const {
+    Vector inner = linear(LinearRole::up, x, expert);
     if (config.activation == model::Activation::relu) {
       for (double& value : inner) value = std::max(value, 0.0);
     } else {
-      const Vector gate = linear(LinearRole::gate, x);
+      const Vector gate = linear(LinearRole::gate, x, expert);
       for (std::size_t i = 0; i < inner.size(); ++i) inner[i] *= gate[i] / (1 + std::exp(-gate[i]));
     }
-    return linear(LinearRole::down, inner);
+    return linear(LinearRole::down, inner, expert);
+  }
+
+  /// A router's or a shared expert's gate's products.
+  Vector steer(const model::SteeringLayer& layer, const Vector& x) const {
+    const auto weight = source.read_matrix(layer.name + ".weight", layer.out_features, x.size());
+    Vector y(layer.out_features);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      for (std::size_t j = 0; j < x.size(); ++j) y[i] += static_cast<double>(weight(i, j)) * x[j];
+    }
+    return y;
+  }
+
+  /// The experts with the largest logits, each weighed by its part of the softmax.
+  Vector mixture(const Vector& x) const {
+    const auto steering = model::steering_layers(config, block);
+    Vector parts = steer(steering[0], x);
+    for (double& part : parts) part = std::exp(part);
+    const double all = std::accumulate(parts.begin(), parts.end(), 0.0);
+    for (double& part : parts) part /= all;
+    Vector chosen(parts.size());
+    for (std::size_t n = 0; n < config.experts_per_token; ++n) {
+      const auto best = std::ranges::max_element(parts);  // the first of equal ones
+      chosen[static_cast<std::size_t>(best - parts.begin())] = *best;
+      *best = -1;
+    }
+    double total = 1;
+    if (config.normalizes_expert_weights) total = std::accumulate(chosen.begin(), chosen.end(), 0.0);
+    Vector out(x.size());
+    const auto add = [&](double weight, const Vector& y) {
+      for (std::size_t i = 0; i < y.size(); ++i) out[i] += weight * y[i];
+    };
+    for (std::size_t e = 0; e < chosen.size(); ++e) {
+      if (chosen[e] > 0) add(chosen[e] / total, mlp(x, e));
+    }
+    if (steering.size() > 1) add(1 / (1 + std::exp(-steer(steering[1], x)[0])), mlp(x));
+    return out;
   }
 
   /// One query token's mixture of the values it may see.
@@ -134,13 +176,13 @@ struct PlainBlock {
   }
 
   const Matrix<float>& matrix(const model::LinearLayer& layer) const {
-    Matrix<float>& kept = weights[static_cast<std::size_t>(layer.role)];
+    Matrix<float>& kept = weights[layer.name];
     if (kept.empty()) {
       kept = source.read_matrix(layer.name + ".weight", layer.out_features, layer.in_features);
     }
     return kept;
   }
-  mutable std::array<Matrix<float>, model::kNumLinearRoles> weights;
+  mutable std::map<std::string, Matrix<float>> weights;
 };
 
 void run_sequence(const PlainBlock& b, MatrixView<float> hidden) {
@@ -158,7 +200,8 @@ void run_sequence(const PlainBlock& b, MatrixView<float> hidden) {
     Vector x(hidden.row(t), hidden.row(t) + hidden.cols);
     const Vector mixed = b.linear(LinearRole::o, b.attention(q[t], k, v, t));
     for (std::size_t i = 0; i < x.size(); ++i) x[i] += mixed[i];
-    const Vector down = b.mlp(b.norm(model::mlp_norm(b.config, b.block), x));
+    const Vector normed = b.norm(model::mlp_norm(b.config, b.block), x);
+    const Vector down = b.config.num_experts > 0 ? b.mixture(normed) : b.mlp(normed);
     for (std::size_t i = 0; i < x.size(); ++i) hidden(t, i) = static_cast<float>(x[i] + down[i]);
   }
 }

@@ -11,7 +11,8 @@ void read_input_quantization(const model::TensorSource& source,
                              const std::vector<model::LinearLayer>& layers, BlockWeights& weights) {
   std::array<const model::LinearLayer*, model::kNumInputRoles> first_reader{};
   for (const model::LinearLayer& layer : layers) {
-    const auto input = static_cast<std::size_t>(layer.input());
+    if (layer.expert) continue;  // experts.hpp
+    const auto input = static_cast<std::size_t>(layer.input().role);
     const auto found = source.input_quantization(layer.name);
     const model::LinearLayer*& first = first_reader[input];
     if (first == nullptr) {
@@ -51,8 +52,9 @@ BlockWeights load_block(const model::ModelConfig& config, const model::TensorSou
   const std::vector<model::LinearLayer> layers = model::linear_layers(config, block);
   read_input_quantization(source, layers, weights);
   for (const model::LinearLayer& layer : layers) {
-    read_linear(source, layer, order, weights);
+    if (!layer.expert) read_linear(source, layer, order, weights);
   }
+  weights.mixture = load_mixture(config, source, block);
   weights.attention_norm =
       load_norm(source, model::attention_norm(config, block), config.hidden_size);
   weights.mlp_norm = load_norm(source, model::mlp_norm(config, block), config.hidden_size);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/core.h>
+
 #include "core/error.hpp"
 
 namespace tessera::model {
@@ -19,6 +21,47 @@ constexpr TensorNames kLlamaTensors{
     .embedding = "model.embed_tokens",
     .positions = "",
     .final_norm = "model.norm"};
+
+constexpr TensorNames kMixtralTensors{
+    .blocks = "model.layers",
+    .modules = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "",
+                "", ""},
+    .attention_norm = "input_layernorm",
+    .mlp_norm = "post_attention_layernorm",
+    .embedding = "model.embed_tokens",
+    .positions = "",
+    .final_norm = "model.norm",
+    .router = "block_sparse_moe.gate",
+    .experts = "block_sparse_moe.experts",
+    .expert_modules = {"w1", "w3", "w2"}};
+
+constexpr TensorNames kQwen2MoeTensors{
+    .blocks = "model.layers",
+    .modules = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+                "mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj",
+                "mlp.shared_expert.down_proj"},
+    .attention_norm = "input_layernorm",
+    .mlp_norm = "post_attention_layernorm",
+    .embedding = "model.embed_tokens",
+    .positions = "",
+    .final_norm = "model.norm",
+    .router = "mlp.gate",
+    .shared_gate = "mlp.shared_expert_gate",
+    .experts = "mlp.experts",
+    .expert_modules = {"gate_proj", "up_proj", "down_proj"}};
+
+constexpr TensorNames kQwen3MoeTensors{
+    .blocks = "model.layers",
+    .modules = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "",
+                "", ""},
+    .attention_norm = "input_layernorm",
+    .mlp_norm = "post_attention_layernorm",
+    .embedding = "model.embed_tokens",
+    .positions = "",
+    .final_norm = "model.norm",
+    .router = "mlp.gate",
+    .experts = "mlp.experts",
+    .expert_modules = {"gate_proj", "up_proj", "down_proj"}};
 
 constexpr TensorNames kOptTensors{
     .blocks = "model.decoder.layers",
@@ -40,7 +83,7 @@ constexpr TensorNames kPhi3Tensors{
     .positions = "",
     .final_norm = "model.norm"};
 
-constexpr std::array<Architecture, 6> kArchitectures{{
+constexpr std::array<Architecture, 9> kArchitectures{{
     {.name = "LlamaForCausalLM",
      .model_type = "llama",
      .tensors = kLlamaTensors,
@@ -52,6 +95,19 @@ constexpr std::array<Architecture, 6> kArchitectures{{
      .model_type = "mistral",
      .tensors = kLlamaTensors,
      .window = Window::by_value,
+     .num_kv_heads = 8,
+     .max_positions = 131072},
+    {.name = "MixtralForCausalLM",
+     .model_type = "mixtral",
+     .tensors = kMixtralTensors,
+     .mlp_size_key = "",
+     .num_experts_key = "num_local_experts",
+     .expert_size_key = "intermediate_size",
+     .normalizes_expert_weights = true,
+     .window = Window::by_value,
+     .default_window = 0,
+     .norm_epsilon = 1e-5,
+     .rope_theta = 1e6,
      .num_kv_heads = 8,
      .max_positions = 131072},
     {.name = "OPTForCausalLM",
@@ -81,6 +137,15 @@ constexpr std::array<Architecture, 6> kArchitectures{{
      .window = Window::by_switch,
      .num_kv_heads = 32,
      .max_positions = 32768},
+    {.name = "Qwen2MoeForCausalLM",
+     .model_type = "qwen2_moe",
+     .tensors = kQwen2MoeTensors,
+     .mlp_size_key = "shared_expert_intermediate_size",
+     .num_experts_key = "num_experts",
+     .expert_size_key = "moe_intermediate_size",
+     .qkv_bias = Bias::always,
+     .num_kv_heads = 16,
+     .max_positions = 32768},
     {.name = "Qwen3ForCausalLM",
      .model_type = "qwen3",
      .tensors = kLlamaTensors,
@@ -90,6 +155,17 @@ constexpr std::array<Architecture, 6> kArchitectures{{
      .window = Window::by_switch,
      .head_dim = 128,
      .num_kv_heads = 32,
+     .max_positions = 32768},
+    {.name = "Qwen3MoeForCausalLM",
+     .model_type = "qwen3_moe",
+     .tensors = kQwen3MoeTensors,
+     .mlp_size_key = "",
+     .num_experts_key = "num_experts",
+     .expert_size_key = "moe_intermediate_size",
+     .qkv_bias = Bias::by_key,
+     .o_bias = Bias::by_key,
+     .qk_norm = true,
+     .num_kv_heads = 4,
      .max_positions = 32768},
 }};
 
@@ -117,6 +193,11 @@ std::string_view name_of(InputRole role) {
       return "mlp_hidden";
   }
   throw Bug("an InputRole without a name");
+}
+
+std::string name_of(const InputKey& key) {
+  const std::string name(name_of(key.role));
+  return key.expert ? fmt::format("{} of expert {}", name, *key.expert) : name;
 }
 
 InputRole input_of(LinearRole role) {

@@ -1,6 +1,8 @@
 #pragma once
 #include <array>
+#include <compare>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +24,19 @@ inline constexpr std::size_t kNumInputRoles = 4;
 std::string_view name_of(InputRole role);  ///< "attention_input", ...
 InputRole input_of(LinearRole role);
 
+/// One of a block's inputs: that of the layers every token passes, or that of one expert, which sees
+/// the tokens routed to it. In order: by role, every token's first, then by expert.
+struct InputKey {
+  InputRole role{};
+  std::optional<std::size_t> expert;
+
+  InputKey() = default;
+  InputKey(InputRole of_role, std::optional<std::size_t> of_expert = std::nullopt)
+      : role(of_role), expert(of_expert) {}
+  auto operator<=>(const InputKey&) const = default;
+};
+std::string name_of(const InputKey& key);  ///< "mlp_input", "mlp_input of expert 3"
+
 /// What a family calls its tensors. Roles that share a module are one fused layer, their rows in
 /// the order of the roles.
 struct TensorNames {
@@ -29,10 +44,16 @@ struct TensorNames {
   std::array<std::string_view, kNumLinearRoles> modules;  ///< by LinearRole; empty: there is none
   std::string_view attention_norm, mlp_norm;              ///< of a block
   std::string_view embedding, positions, final_norm;      ///< positions: empty where rotary
+
+  // Of a mixture of experts; its modules above are those of the expert that all tokens share.
+  std::string_view router = "";       ///< of a block; empty: no mixture
+  std::string_view shared_gate = "";  ///< of a block; empty: no shared expert
+  std::string_view experts = "";      ///< of a block; expert E's begin with experts + ".E."
+  std::array<std::string_view, 3> expert_modules = {};  ///< gate, up, down
 };
 
 /// A row of the architecture table: how one model family differs from the others. All of them are
-/// pre-norm blocks of causal attention and an MLP. The defaults are those of the family's
+/// pre-norm blocks of causal attention and an MLP, or a mixture of MLPs. The defaults are those of the family's
 /// configuration class in transformers.
 struct Architecture {
   enum class Bias { never, always, by_key };         ///< by_key: config.json decides, default false
@@ -41,7 +62,10 @@ struct Architecture {
   std::string_view name;        ///< in config.json's architectures
   std::string_view model_type;  ///< the same family's short name
   const TensorNames& tensors;
-  std::string_view mlp_size_key = "intermediate_size";
+  std::string_view mlp_size_key = "intermediate_size";  ///< empty: no MLP that all tokens pass
+  std::string_view num_experts_key = "";                ///< empty: no mixture of experts
+  std::string_view expert_size_key = "";
+  bool normalizes_expert_weights = false;  ///< always; else key norm_topk_prob decides
   std::string_view activation_key = "hidden_act";
   NormKind norm = NormKind::rms;
   Activation activation = Activation::gated_silu;
@@ -53,6 +77,7 @@ struct Architecture {
   Window window = Window::never;
   std::size_t default_window = 4096;  ///< 0: none
   double norm_epsilon = 1e-6;         ///< RMSNorm
+  double rope_theta = 10000;
   bool tied_embeddings = false;       ///< when config.json is silent, like the rest
   std::size_t head_dim = 0;           ///< 0: hidden_size / num_attention_heads
   std::size_t num_kv_heads = 0;       ///< 0: num_attention_heads
@@ -76,6 +101,7 @@ struct RoleRows {
 struct LinearLayer {
   std::size_t block = 0;
   LinearRole role = LinearRole::q;  ///< of the first part
+  std::optional<std::size_t> expert;  ///< whose it is, of a mixture's; none: every token passes it
   std::string name;    ///< "model.layers.3.self_attn.q_proj"; the weight is name + ".weight"
   std::string module;  ///< "self_attn.q_proj"
   std::size_t out_features = 0;
@@ -83,16 +109,31 @@ struct LinearLayer {
   bool has_bias = false;
   std::vector<RoleRows> parts;  ///< from the first row to the last; one where nothing is fused
 
-  InputRole input() const { return input_of(role); }
+  InputKey input() const { return {input_of(role), expert}; }
   RoleRows rows_of(LinearRole part) const;  ///< @pre the layer has this part
 };
 
-/// All linear layers of a block, in the order q, k, v, o, gate, up, down; the family may have no
-/// gate, and fused layers stand once.
+/// All linear layers of a block that can be quantized, in the order q, k, v, o, gate, up, down, then
+/// gate, up, down of each expert; the family may have no gate, and fused layers stand once.
 std::vector<LinearLayer> linear_layers(const ModelConfig& config, std::size_t block);
 /// The layer that serves @p role, maybe among others.
 /// @pre the family has a layer of this role
 LinearLayer linear_layer(const ModelConfig& config, std::size_t block, LinearRole role);
+/// The gate, up or down of one expert. @pre expert < config.num_experts
+LinearLayer expert_layer(const ModelConfig& config, std::size_t block, std::size_t expert,
+                         LinearRole role);
+/// Channels of an input.
+std::size_t channels_of(const ModelConfig& config, const InputKey& key);
+
+/// A matrix that steers a mixture of experts and reads what gate and up read, (out_features,
+/// hidden_size), without bias. It is never quantized.
+struct SteeringLayer {
+  std::string name;  ///< "model.layers.3.mlp.gate"; the weight is name + ".weight"
+  std::size_t out_features = 0;
+};
+/// The router (num_experts) and, where there is one, the shared expert's gate (1); none without a
+/// mixture.
+std::vector<SteeringLayer> steering_layers(const ModelConfig& config, std::size_t block);
 bool has_role(const ModelConfig& config, LinearRole role);
 /// False: attention.
 bool is_in_mlp(LinearRole role);

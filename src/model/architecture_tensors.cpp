@@ -27,7 +27,8 @@ struct Extent {
   bool has_bias;
 };
 
-Extent extent_of(const ModelConfig& c, LinearRole role) {
+Extent extent_of(const ModelConfig& c, LinearRole role, bool is_expert = false) {
+  const std::size_t mlp_size = is_expert ? c.expert_size : c.intermediate_size;
   switch (role) {
     case LinearRole::q:
       return {c.q_size(), c.hidden_size, c.qkv_bias};
@@ -38,9 +39,9 @@ Extent extent_of(const ModelConfig& c, LinearRole role) {
       return {c.hidden_size, c.q_size(), c.o_bias};
     case LinearRole::gate:
     case LinearRole::up:
-      return {c.intermediate_size, c.hidden_size, c.mlp_bias};
+      return {mlp_size, c.hidden_size, c.mlp_bias};
     case LinearRole::down:
-      return {c.hidden_size, c.intermediate_size, c.mlp_bias};
+      return {c.hidden_size, mlp_size, c.mlp_bias};
   }
   throw Bug("a LinearRole without an extent");
 }
@@ -92,6 +93,49 @@ LinearLayer linear_layer(const ModelConfig& config, std::size_t block, LinearRol
   return layer;
 }
 
+LinearLayer expert_layer(const ModelConfig& config, std::size_t block, std::size_t expert,
+                         LinearRole role) {
+  require(block < config.num_blocks, "a block's number is below their count");
+  require(expert < config.num_experts && is_in_mlp(role), "a mixture has this expert's layer");
+  const TensorNames& names = architecture_of(config).tensors;
+  const std::size_t module =
+      static_cast<std::size_t>(role) - static_cast<std::size_t>(LinearRole::gate);
+  const Extent extent = extent_of(config, role, true);
+  LinearLayer layer;
+  layer.block = block;
+  layer.role = role;
+  layer.expert = expert;
+  layer.module = fmt::format("{}.{}.{}", names.experts, expert, names.expert_modules.at(module));
+  layer.name = block_prefix(config, block) + layer.module;
+  layer.out_features = extent.out_features;
+  layer.in_features = extent.in_features;
+  layer.has_bias = extent.has_bias;
+  layer.parts.push_back({role, 0, layer.out_features});
+  return layer;
+}
+
+std::vector<SteeringLayer> steering_layers(const ModelConfig& config, std::size_t block) {
+  if (config.num_experts == 0) return {};
+  const TensorNames& names = architecture_of(config).tensors;
+  const std::string prefix = block_prefix(config, block);
+  std::vector<SteeringLayer> layers{{prefix + std::string(names.router), config.num_experts}};
+  if (!names.shared_gate.empty()) layers.push_back({prefix + std::string(names.shared_gate), 1});
+  return layers;
+}
+
+std::size_t channels_of(const ModelConfig& config, const InputKey& key) {
+  switch (key.role) {
+    case InputRole::attention_input:
+    case InputRole::mlp_input:
+      return config.hidden_size;
+    case InputRole::attention_output:
+      return config.q_size();
+    case InputRole::mlp_hidden:
+      return key.expert ? config.expert_size : config.intermediate_size;
+  }
+  throw Bug("an InputRole without channels");
+}
+
 std::vector<LinearLayer> linear_layers(const ModelConfig& config, std::size_t block) {
   std::vector<LinearLayer> layers;
   for (std::size_t i = 0; i < kNumLinearRoles; ++i) {
@@ -99,6 +143,11 @@ std::vector<LinearLayer> linear_layers(const ModelConfig& config, std::size_t bl
     if (!has_role(config, role)) continue;
     LinearLayer layer = linear_layer(config, block, role);
     if (layer.role == role) layers.push_back(std::move(layer));  // a fused one stands once
+  }
+  for (std::size_t expert = 0; expert < config.num_experts; ++expert) {
+    for (const LinearRole role : {LinearRole::gate, LinearRole::up, LinearRole::down}) {
+      layers.push_back(expert_layer(config, block, expert, role));
+    }
   }
   return layers;
 }
@@ -145,6 +194,9 @@ std::vector<NamedShape> expected_tensors(const ModelConfig& config) {
     for (const LinearLayer& layer : linear_layers(config, block)) {
       tensors.push_back({layer.name + ".weight", {layer.out_features, layer.in_features}});
       if (layer.has_bias) tensors.push_back({layer.name + ".bias", {layer.out_features}});
+    }
+    for (const SteeringLayer& layer : steering_layers(config, block)) {
+      tensors.push_back({layer.name + ".weight", {layer.out_features, config.hidden_size}});
     }
     if (config.qk_norm) {
       tensors.push_back({q_norm_name(config, block), {config.head_dim}});

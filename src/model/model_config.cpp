@@ -9,6 +9,7 @@
 #include "model/architecture.hpp"
 #include "model/attention_window.hpp"
 #include "model/config_fields.hpp"
+#include "model/experts_config.hpp"
 #include "model/opt_config.hpp"
 #include "model/quoted_name.hpp"
 #include "model/rope_config.hpp"
@@ -51,7 +52,9 @@ const Architecture& find_architecture(const ConfigFields& fields) {
 
 void read_sizes(const ConfigFields& fields, const Architecture& row, ModelConfig& config) {
   config.hidden_size = fields.size("hidden_size", kMaxWidth);
-  config.intermediate_size = fields.size(row.mlp_size_key, kMaxWidth);
+  if (!row.mlp_size_key.empty()) {
+    config.intermediate_size = fields.size(row.mlp_size_key, kMaxWidth);
+  }
   config.num_blocks = fields.size("num_hidden_layers", kMaxBlocks);
   config.num_heads = fields.size("num_attention_heads", kMaxHeads);
   config.vocab_size = fields.size("vocab_size", kMaxVocabulary);
@@ -109,7 +112,7 @@ void check_activation(const ConfigFields& fields, const Architecture& row) {
 void read_positions(const ConfigFields& fields, const Architecture& row, ModelConfig& config) {
   config.positions = row.positions;
   if (row.positions == Positions::learned) return;
-  const RopeConfig rope = read_rope(fields);
+  const RopeConfig rope = read_rope(fields, row.rope_theta);
   config.rope_theta = rope.theta;
   config.rope_scaling = rope.scaling;
 }
@@ -152,6 +155,7 @@ ModelConfig parse_model_config(const std::string& json, const std::string& origi
   config.norm = row.norm;
   config.norm_epsilon =
       row.norm == NormKind::layer ? 1e-5 : fields.number_or("rms_norm_eps", 0, row.norm_epsilon);
+  read_experts(fields, row, config);
   read_positions(fields, row, config);
   config.sliding_window = read_attention_window(fields, row, config.num_blocks);
   config.tied_embeddings = fields.flag_or("tie_word_embeddings", row.tied_embeddings);

@@ -26,7 +26,7 @@ struct RopeScaling {
 struct ModelConfig {
   std::string architecture;  ///< "LlamaForCausalLM", ...: a row of the architecture table
   std::size_t hidden_size = 0;
-  std::size_t intermediate_size = 0;
+  std::size_t intermediate_size = 0;  ///< of the MLP that every token passes; 0: there is none
   std::size_t num_blocks = 0;
   std::size_t num_heads = 0;
   std::size_t num_kv_heads = 0;
@@ -44,6 +44,10 @@ struct ModelConfig {
   bool qkv_bias = false;
   bool o_bias = false;
   bool mlp_bias = false;
+  std::size_t num_experts = 0;           ///< of a block's mixture; 0: a plain MLP
+  std::size_t experts_per_token = 0;     ///< at most num_experts
+  std::size_t expert_size = 0;           ///< what intermediate_size is, of each expert
+  bool normalizes_expert_weights = false;  ///< a token's weights of its experts sum to 1
   bool qk_norm = false;  ///< RMSNorm of each head's q and k before the rotation (Qwen3)
   std::string json;      ///< the whole file, for writers that extend it
 

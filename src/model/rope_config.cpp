@@ -9,8 +9,6 @@
 namespace tessera::model {
 namespace {
 
-constexpr double kDefaultTheta = 10000;
-
 std::string kind_of(const ConfigFields& rope) {
   const std::string kind = rope.text_or("rope_type", rope.text_or("type", "default"));
   if (rope.has("rope_type") && rope.has("type") && rope.text("type") != kind) {
@@ -57,11 +55,11 @@ void refuse_partial(const ConfigFields& fields) {
 
 }  // namespace
 
-RopeConfig read_rope(const ConfigFields& config) {
+RopeConfig read_rope(const ConfigFields& config, double default_theta) {
   RopeConfig rope;
   refuse_partial(config);
   const bool has_theta = config.has("rope_theta");
-  rope.theta = config.number_or("rope_theta", 0, kDefaultTheta);
+  rope.theta = config.number_or("rope_theta", 0, default_theta);
   if (config.has("rope_scaling")) rope.scaling = read_scaling(config.object("rope_scaling"));
   if (!config.has("rope_parameters")) return rope;
 

@@ -11,6 +11,7 @@ struct RopeConfig {
 
 /// How positions are rotated, in both spellings: rope_theta and rope_scaling (transformers 4; the
 /// kind under rope_type or the older type), or rope_parameters, which holds both (transformers 5).
-RopeConfig read_rope(const ConfigFields& config);
+/// @param default_theta of the family
+RopeConfig read_rope(const ConfigFields& config, double default_theta = 10000);
 
 }  // namespace tessera::model

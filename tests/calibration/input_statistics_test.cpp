@@ -181,5 +181,37 @@ TEST(InputStatistics, OtherShapesAreBugs) {
   EXPECT_THROW(statistics.merge(InputStatistics(4)), Bug);
 }
 
+/// An expert's rows are those of some tokens: they count as if the others had never been.
+TEST(InputStatistics, RowsOfSomeTokens) {
+  Threads threads(1);
+  const TokenSample sample = sample_tokens(8, 4, 5);  // 4 samples of 5 tokens
+  const Matrix<float> x = whole_numbers(10, 3, 1);    // samples 2 and 3
+  const std::vector<std::size_t> tokens = {0, 3, 4, 5, 8};
+  Matrix<float> some(tokens.size(), 3);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    std::ranges::copy(x.view().row_span(tokens[i]), some.row(i));
+  }
+  InputStatistics of_some(3, sample), of_all(3, sample);
+  of_some.add(threads, some, {2, 5, tokens});
+  of_all.add(threads, x, {2, 5});
+  expect_equal(of_some, statistics_of(some));
+  EXPECT_EQ(of_some.num_first, 2u);  // tokens 0 and 5
+  for (std::size_t j = 0; j < 3; ++j) {
+    EXPECT_EQ(of_some.first_sum[j], double{x(0, j)} + double{x(5, j)});
+  }
+  std::size_t num_kept = 0;
+  for (std::size_t r = 0; r < sample.num_rows; ++r) {
+    if (sample.sample_of(r) < 2) continue;
+    const std::size_t token = (sample.sample_of(r) - 2) * 5 + sample.position_of(r);
+    const bool is_kept = std::ranges::count(tokens, token) > 0;
+    num_kept += is_kept;
+    for (std::size_t j = 0; j < 3; ++j) {
+      EXPECT_EQ(of_some.token_rows(r, j), is_kept ? of_all.token_rows(r, j) : 0.0F);
+    }
+  }
+  EXPECT_GT(num_kept, 0u);
+  EXPECT_THROW(of_some.add(threads, some, {2, 5, std::span(tokens).first(2)}), Bug);
+}
+
 }  // namespace
 }  // namespace tessera::calibration

@@ -18,8 +18,9 @@ try:
     import numpy as np
     import torch
     import transformers
-    from transformers import (AutoModelForCausalLM, LlamaConfig, MistralConfig, OPTConfig,
-                              Phi3Config, Qwen2Config, Qwen3Config)
+    from transformers import (AutoModelForCausalLM, LlamaConfig, MistralConfig, MixtralConfig,
+                              OPTConfig, Phi3Config, Qwen2Config, Qwen2MoeConfig, Qwen3Config,
+                              Qwen3MoeConfig)
 except ImportError as error:
     print(f"skipped: {error} (set TESSERA_INTEROP_PYTHON to an interpreter with torch and transformers)")
     sys.exit(77)
@@ -30,6 +31,8 @@ TINY = dict(hidden_size=48, intermediate_size=100, num_hidden_layers=3, num_atte
 OPT = dict(hidden_size=48, ffn_dim=100, num_hidden_layers=3, num_attention_heads=6, vocab_size=211,
            max_position_embeddings=1024, word_embed_proj_dim=48, init_std=0.2)
 PHI3 = dict(**TINY, pad_token_id=0)
+QWEN_MOE = dict(**TINY, num_experts=7, num_experts_per_tok=3, moe_intermediate_size=36)
+QWEN2_MOE = dict(**QWEN_MOE, shared_expert_intermediate_size=52)
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=128)
 
@@ -43,6 +46,9 @@ MODELS = {
     "llama, heads of 80, no sharing": LlamaConfig(**{**TINY, "num_key_value_heads": 6}, head_dim=80),
     "mistral, window of 50": MistralConfig(**TINY, sliding_window=50),
     "mistral, no window": MistralConfig(**TINY, sliding_window=None),
+    "mixtral": MixtralConfig(**TINY),
+    "mixtral, window of 50, one expert a token": MixtralConfig(**TINY, sliding_window=50,
+                                                               num_experts_per_tok=1),
     "opt": OPTConfig(**OPT),
     "opt, heads of 10, own head": OPTConfig(**{**OPT, "hidden_size": 60, "word_embed_proj_dim": 60},
                                             tie_word_embeddings=False),
@@ -54,7 +60,13 @@ MODELS = {
     "qwen2": Qwen2Config(**TINY),
     "qwen2, window of 50": Qwen2Config(**TINY, use_sliding_window=True, sliding_window=50,
                                        max_window_layers=0),
+    "qwen2_moe": Qwen2MoeConfig(**QWEN2_MOE),
+    "qwen2_moe, normalized weights": Qwen2MoeConfig(**QWEN2_MOE, norm_topk_prob=True),
     "qwen3": Qwen3Config(**TINY, head_dim=16),
+    "qwen3_moe": Qwen3MoeConfig(**QWEN_MOE),
+    "qwen3_moe, normalized weights, all experts": Qwen3MoeConfig(
+        **{**QWEN_MOE, "num_experts_per_tok": 7}, head_dim=16, norm_topk_prob=True,
+        attention_bias=True),
 }
 
 

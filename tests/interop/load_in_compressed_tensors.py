@@ -23,7 +23,8 @@ try:
     import transformers
     from safetensors.torch import load_file
     from transformers import (AutoModelForCausalLM, CompressedTensorsConfig, LlamaConfig,
-                              Qwen2Config, Qwen3Config)
+                              MixtralConfig, Qwen2Config, Qwen2MoeConfig, Qwen3Config,
+                              Qwen3MoeConfig)
 
     from common import (Report, logits_of, make_random_model, our_logits, random_tokens,
                         relative_error, run)
@@ -56,6 +57,8 @@ FORMS = {
 TINY = dict(hidden_size=48, intermediate_size=112, num_hidden_layers=2, num_attention_heads=6,
             num_key_value_heads=2, vocab_size=211, max_position_embeddings=256,
             tie_word_embeddings=False, initializer_range=0.2)
+EXPERTS = dict(**TINY, num_experts=5, num_experts_per_tok=2, moe_intermediate_size=32,
+               shared_expert_intermediate_size=64)
 RAGGED = {**TINY, "hidden_size": 44, "intermediate_size": 101, "head_dim": 10}
 
 
@@ -148,6 +151,11 @@ def main() -> int:
         check_on(biased, "biases of its own, W4", "--bits 4 --group 16")
         check_on(LlamaConfig(**TINY), "new biases, W4", "--bits 4 --group 16 --bias")
         check_on(LlamaConfig(**TINY), "new biases, W8A8", "--bits 8 --inputs dynamic --bias")
+        for config in (MixtralConfig(**TINY), Qwen2MoeConfig(**EXPERTS), Qwen3MoeConfig(**EXPERTS)):
+            check_on(config, f"{config.model_type}, W4", "--bits 4 --group 16")
+            # It simulates a dynamic scale by token only where inputs have a batch's dimension, which
+            # an expert's gathered tokens have not.
+            check_on(config, f"{config.model_type}, W8A8 static", "--bits 8 --inputs static")
         check_on(Qwen2Config(**TINY), "qwen2 (biases), W4", "--bits 4 --group 16")
         tied = Qwen3Config(**{**TINY, "tie_word_embeddings": True}, head_dim=16)
         check_on(tied, "qwen3, tied, W4", "--bits 4 --group 16")

@@ -1,6 +1,7 @@
 // The acceptance tests 1, 5 and 6 of aweq.md section 7: folding changes no output.
 #include "jobs/equalized_weights.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -23,7 +24,7 @@ class Equalized {
     if (!config_json.empty()) {
       std::filesystem::remove_all(job_.model.path);
       test::write_model_folder(job_.model.path, config_json);
-      job_.quantize.targets = {".*_proj", "fc1", "fc2"};
+      job_.quantize.targets = QuantizeSettings().targets;
     }
     job_.quantize.method = Method::aweq;
     job_.quantize.aweq.integers.scheme = solver::Scheme::w8a16;
@@ -83,6 +84,27 @@ TEST(EqualizedWeights, TheFunctionIsPreservedForEveryGroupingOfHeads) {
 TEST(EqualizedWeights, TheFunctionIsPreservedForOtherFamilies) {
   EXPECT_LT(Equalized({}, StoredType::float32, test::tiny_opt_json()).largest_change(), 1e-5);
   EXPECT_LT(Equalized({}, StoredType::float32, test::tiny_phi3_json()).largest_change(), 1e-5);
+}
+
+/// Router, shared expert and all experts take what the norm lost; experts' up and down are paired.
+TEST(EqualizedWeights, TheFunctionOfMixturesIsPreserved) {
+  for (const char* family : {"Mixtral", "Qwen2Moe", "Qwen3Moe"}) {
+    const Equalized model({}, StoredType::bfloat16, test::tiny_mixture_json(family));
+    EXPECT_LT(model.largest_change(), 1e-5) << family;
+    const auto shared = model.folded().scale_of(1, model::InputRole::mlp_input);
+    const auto of_expert = model.folded().scale_of(1, {model::InputRole::mlp_input, 3});
+    ASSERT_EQ(shared.size(), 32u);
+    EXPECT_EQ(of_expert.data(), shared.data());
+    EXPECT_NE(*std::ranges::max_element(shared), *std::ranges::min_element(shared));
+    const auto hidden_0 = model.folded().scale_of(1, {model::InputRole::mlp_hidden, 0});
+    const auto hidden_1 = model.folded().scale_of(1, {model::InputRole::mlp_hidden, 1});
+    ASSERT_EQ(hidden_0.size(), 32u);
+    EXPECT_FALSE(std::ranges::equal(hidden_0, hidden_1));
+    const auto router = model::steering_layers(model.prepared().config, 1)[0].name + ".weight";
+    const auto before = model.prepared().weights->read_matrix(router, 4, 32);
+    const auto after = model.folded().read_matrix(router, 4, 32);
+    for (std::size_t j = 0; j < 32; ++j) EXPECT_FLOAT_EQ(after(2, j), before(2, j) * shared[j]);
+  }
 }
 
 /// Columns follow what the rounded norm really lost: without that, bfloat16 norms cost 2^-9 a

@@ -151,8 +151,9 @@ TEST(ModelConfig, UnknownArchitecturesAreRefusedWithTheKnownOnes) {
   EXPECT_THAT(
       refusal({}, "GPT2LMHeadModel"),
       AllOf(HasSubstr("names 'GPT2LMHeadModel'"),
-            HasSubstr("LlamaForCausalLM, MistralForCausalLM, OPTForCausalLM, Phi3ForCausalLM, "
-                      "Qwen2ForCausalLM, Qwen3ForCausalLM")));
+            HasSubstr("LlamaForCausalLM, MistralForCausalLM, MixtralForCausalLM, OPTForCausalLM, "
+                      "Phi3ForCausalLM, Qwen2ForCausalLM, Qwen2MoeForCausalLM, Qwen3ForCausalLM, "
+                      "Qwen3MoeForCausalLM")));
   for (const json& value : {json::array(), json("LlamaForCausalLM"), json{1}, json{"A", "B"}}) {
     EXPECT_THAT(refusal({{"architectures", value}}), HasSubstr("not a list of one name"));
   }

@@ -103,4 +103,19 @@ inline model::ModelConfig tiny_phi3_config() {
   return config;
 }
 
+/// A mixture of 5 experts of the same sizes, 2 a token, all of one family: "MixtralForCausalLM",
+/// "Qwen2MoeForCausalLM" (with a shared expert), "Qwen3MoeForCausalLM".
+inline model::ModelConfig tiny_mixture_config(const std::string& family) {
+  model::ModelConfig config = tiny_config();
+  config.architecture = family;
+  config.num_experts = 5;
+  config.experts_per_token = 2;
+  config.expert_size = 13;
+  config.normalizes_expert_weights = family == "MixtralForCausalLM";
+  config.intermediate_size = family == "Qwen2MoeForCausalLM" ? 37 : 0;
+  config.qkv_bias = family == "Qwen2MoeForCausalLM";
+  config.qk_norm = family == "Qwen3MoeForCausalLM";
+  return config;
+}
+
 }  // namespace tessera::test

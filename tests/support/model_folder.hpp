@@ -29,6 +29,22 @@ inline std::string tiny_phi3_json(const std::string& more = "") {
             "sliding_window": 12, "torch_dtype": "float32"})";
 }
 
+/// The config.json of a mixture of experts of 32 channels, each expert of 32 too: 2 blocks, 4 heads
+/// of 8. @p family: "Mixtral", "Qwen2Moe", "Qwen3Moe"
+inline std::string tiny_mixture_json(const std::string& family, int num_experts = 4,
+                                     int experts_per_token = 2) {
+  const std::string experts =
+      family == "Mixtral" ? R"("intermediate_size": 32, "num_local_experts": )"
+                          : R"("intermediate_size": 96, "moe_intermediate_size": 32,
+                               "shared_expert_intermediate_size": 64, "num_experts": )";
+  return R"({"architectures": [")" + family + R"(ForCausalLM"], )" + experts +
+         std::to_string(num_experts) + R"(, "num_experts_per_tok": )" +
+         std::to_string(experts_per_token) +
+         R"(, "hidden_act": "silu", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4,
+            "vocab_size": 61, "max_position_embeddings": 128, "rms_norm_eps": 1e-05,
+            "torch_dtype": "float32"})";
+}
+
 /// Writes config.json, model.safetensors (F32) and a tokenizer.json nobody reads.
 inline void write_model_folder(const std::filesystem::path& folder, const std::string& config_json,
                                std::uint64_t seed = 1) {
