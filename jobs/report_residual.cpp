@@ -27,7 +27,7 @@ std::string curve(const RunReport& r) {
   drawn.x_name = "k_chunk";
   drawn.points.push_back({0, r.quantized->perplexity});
   for (const CompensatedReport& score : r.compensated) {
-    if (score.k_chunk > 0) {
+    if (score.k_chunk > 0 && !score.is_by_layer) {
       drawn.points.push_back({static_cast<double>(score.k_chunk), score.perplexity});
     }
   }
@@ -43,7 +43,8 @@ std::string score_table(const RunReport& r) {
       "</thead>\n<tbody>\n";
   for (const CompensatedReport& score : r.compensated) {
     out += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td>{:.3f}</td><td>{:.3f}</td><td>{}</td></tr>\n", score.k_chunk,
+        "<tr><td>{}</td><td>{}</td><td>{:.3f}</td><td>{:.3f}</td><td>{}</td></tr>\n", 
+        score.is_by_layer ? std::string("by layer") : std::to_string(score.k_chunk),
         bytes_text(static_cast<double>(score.bytes_per_token)), score.recall, score.perplexity,
         perplexity_text(r, score.perplexity));
   }

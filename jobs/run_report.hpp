@@ -28,12 +28,13 @@ struct LayerReport {
   bool is_degraded = false;          ///< a declared fallback was needed
   double bias_gain = 0;              ///< share of the output error that a corrected bias removes
   /// What compensation leaves of the layer's output error on kept tokens; empty without residuals.
-  std::vector<residual::CompensationPoint> compensation;
+  std::vector<residual::CompensationPoint> compensation = {};
 };
 
 /// The packed model with its residuals, as scored.
 struct CompensatedReport {
   std::uint64_t k_chunk = 0;
+  bool is_by_layer = false;  ///< k_chunk as the budget shares it out, not one for all
   double perplexity = 0;  ///< every position compensated
   double recall = 0;      ///< of the largest |x_j|, over all layers' kept tokens
   std::uint64_t bytes_per_token = 0;
@@ -42,6 +43,7 @@ struct CompensatedReport {
 template <class Archive>
 void archive(Archive& a, CompensatedReport& c) {
   a("k_chunk", c.k_chunk);
+  a("is_by_layer", c.is_by_layer);
   a("perplexity", c.perplexity);
   a("recall", c.recall);
   a("bytes_per_token", c.bytes_per_token);

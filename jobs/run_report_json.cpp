@@ -75,6 +75,7 @@ JsonValue compensated_json(const std::vector<CompensatedReport>& scores) {
   for (const CompensatedReport& score : scores) {
     list.append(JsonValue::object()
                     .set("k_chunk", score.k_chunk)
+                    .set("by_layer", score.is_by_layer)
                     .set("perplexity", score.perplexity)
                     .set("recall", score.recall)
                     .set("bytes_per_token", score.bytes_per_token));
@@ -85,7 +86,8 @@ JsonValue compensated_json(const std::vector<CompensatedReport>& scores) {
 std::vector<CompensatedReport> compensated_from(const JsonValue& json) {
   std::vector<CompensatedReport> scores;
   for (const JsonValue& item : json.items()) {
-    scores.push_back({size_at(item, "k_chunk"), number_at(item, "perplexity"),
+    scores.push_back({size_at(item, "k_chunk"), item.at("by_layer").boolean(),
+                      number_at(item, "perplexity"),
                       number_at(item, "recall"), size_at(item, "bytes_per_token")});
   }
   return scores;

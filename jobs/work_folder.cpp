@@ -136,7 +136,8 @@ bool changes_no_calibration(const std::string& difference) {
       "quantize.method",        "quantize.vptq.",    "quantize.aweq.",
       "quantize.gptq.",         "quantize.rtn.",     "quantize.equalize",
       "quantize.dampening_frac", "quantize.seed",    "residual.bits",
-      "residual.scale_search",  "residual.plain_share", "output."};
+      "residual.scale_search",  "residual.plain_share", "residual.budget.",
+      "evaluation.k_chunks",    "output."};
   return std::ranges::any_of(
       kKeys, [&](std::string_view key) { return difference.starts_with(key); });
 }

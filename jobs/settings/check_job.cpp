@@ -1,6 +1,9 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "jobs/settings/describe_job.hpp"
+#include "residual/knee.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -100,14 +103,45 @@ void check(Problems& problems, const EvaluationSettings& s) {
   }
 }
 
-void check(Problems& problems, const QuantizeJob& s) {
-  check(problems, s.output, s.quantize.method);
-  if (s.residual.k_chunk > 0 && !s.residual.is_wanted()) {
+namespace {
+
+bool is_known_gpu(const std::string& name) {
+  return std::ranges::any_of(residual::known_gpus(), [&](const auto& gpu) { return gpu.name == name; });
+}
+
+void check_residual(Problems& problems, const residual::ResidualSettings& s) {
+  if (s.k_chunk > 0 && !s.is_wanted()) {
     problems.add("residual.k_chunk",
                  fmt::format("is {} (residual.bits is 0, so no residual is made that could "
                              "compensate). Set residual.bits to 4, or leave k_chunk out.",
-                             s.residual.k_chunk));
+                             s.k_chunk));
   }
+  if (s.budget.is_wanted() && !s.is_wanted()) {
+    problems.add("residual.budget", "is given (residual.bits is 0, so nothing is fetched). Set "
+                                    "residual.bits to 4, or leave the budget out.");
+  }
+  if (s.budget.bytes_per_token > 0 && !s.budget.device.empty()) {
+    problems.add("residual.budget.device",
+                 fmt::format("is {} (bytes_per_token is given, too, and only one of them can be "
+                             "kept). Remove one.",
+                             s.budget.device));
+  } else if (!s.budget.device.empty() && !is_known_gpu(s.budget.device)) {
+    std::string known;
+    for (const auto& gpu : residual::known_gpus()) {
+      known += (known.empty() ? "" : ", ") + std::string(gpu.name);
+    }
+    problems.add("residual.budget.device",
+                 fmt::format("is {} (no device that this program knows: {}). Name one of them, or "
+                             "give bytes_per_token.",
+                             s.budget.device, known));
+  }
+}
+
+}  // namespace
+
+void check(Problems& problems, const QuantizeJob& s) {
+  check(problems, s.output, s.quantize.method);
+  check_residual(problems, s.residual);
   check_apart(problems, "output.dir", s.output.dir, "model.path", s.model.path);
   check_apart(problems, "runtime.work_dir", s.runtime.work_dir, "model.path", s.model.path);
   check_apart(problems, "runtime.work_dir", s.runtime.work_dir, "output.dir", s.output.dir);

@@ -9,6 +9,7 @@
 #include "jobs/packed_layers.hpp"
 #include "jobs/prepared_run.hpp"
 #include "jobs/run_context.hpp"
+#include "jobs/residual_budget.hpp"
 #include "jobs/run_report.hpp"
 #include "jobs/work_folder.hpp"
 
@@ -23,6 +24,7 @@ struct AssembledModel {
   std::uint64_t residual_bytes = 0;                   ///< of the residual files
   std::map<std::string, std::string> weight_digests;  ///< of the files written: name -> SHA-256
   std::map<std::string, std::string> residual_digests;
+  std::optional<ResidualBudget> residual_budget;  ///< where the job sets one
 };
 
 /// Writes OUTPUT.partial from the committed units, anew: packed safetensors, config.json, tokenizer

@@ -98,13 +98,21 @@ std::string digest_of_files(const std::map<std::string, std::string>& digests) {
   return digest.hex().substr(0, 16);
 }
 
-/// The values of k_chunk at which the model is scored, rising.
-std::set<std::uint64_t> k_chunks_of(const QuantizeJob& job) {
+/// How the model is compensated when it is scored: by rising k_chunk, then as the budget says. Where
+/// there is a budget, one k_chunk of no more bytes stands beside it.
+std::vector<evaluation::CompensationSettings> compensations_of(const QuantizeJob& job,
+                                                               const AssembledModel& assembled) {
   std::set<std::uint64_t> values(job.evaluation.k_chunks.begin(), job.evaluation.k_chunks.end());
   if (values.empty() && job.residual.k_chunk > 0) {
     values.insert(static_cast<std::uint64_t>(job.residual.k_chunk));
   }
-  return values;
+  if (assembled.residual_budget) values.insert(assembled.residual_budget->uniform_k_chunk);
+  std::vector<evaluation::CompensationSettings> all;
+  for (const std::uint64_t k_chunk : values) all.emplace_back().k_chunk = k_chunk;
+  if (assembled.residual_budget) {
+    all.emplace_back().k_chunk_of = assembled.residual_budget->k_chunk_of;
+  }
+  return all;
 }
 
 /// The channels that all ranks counted.
@@ -128,24 +136,25 @@ std::vector<CompensatedReport> score_compensated(RunContext& run, const Prepared
   std::vector<CompensatedReport> scores;
   if (!prepared.job.residual.is_wanted()) return scores;
   const format::ResidualFile residuals(folder);
-  for (const std::uint64_t k_chunk : k_chunks_of(prepared.job)) {
-    evaluation::CompensationSettings settings;
-    settings.k_chunk = k_chunk;
-    const evaluation::Compensator compensator(residuals, settings);
+  for (const evaluation::CompensationSettings& wanted : compensations_of(prepared.job, assembled)) {
+    const evaluation::Compensator compensator(residuals, wanted);
+    const bool is_by_layer = !wanted.k_chunk_of.empty();
+    const std::string name = is_by_layer ? "by-layer" : std::to_string(wanted.k_chunk);
     evaluation::ScoredModel compensated = packed;
     compensated.compensator = &compensator;
-    compensated.label = fmt::format("quantized, k_chunk {}", k_chunk);
+    compensated.label = "quantized, k_chunk " + name;
     const auto file = fmt::format("evaluation/compensated-{}-{}-{}.h5",
                                   digest_of_files(assembled.weight_digests),
-                                  digest_of_files(assembled.residual_digests), k_chunk);
+                                  digest_of_files(assembled.residual_digests), name);
     const auto scored = once<CompensatedReport>(run, work, file, [&] {
       const double perplexity = measure(run, prepared, compensated).perplexity;
-      return CompensatedReport{k_chunk, perplexity, recall_of_all_ranks(run, compensator.count()),
+      return CompensatedReport{wanted.k_chunk, is_by_layer, perplexity,
+                               recall_of_all_ranks(run, compensator.count()),
                                compensator.bytes_per_token(packed.config)};
     });
     scores.push_back(scored);
     run.log.info(fmt::format("perplexity of the packed at k_chunk {}: {:.3f} ({} fetched a token)",
-                             k_chunk, scored.perplexity,
+                             name, scored.perplexity,
                              bytes_text(static_cast<double>(scored.bytes_per_token))));
   }
   return scores;

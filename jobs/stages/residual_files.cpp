@@ -31,6 +31,10 @@ format::ResidualInfo info_of(const PreparedRun& prepared, const AssembledModel& 
   info.calibration = fmt::format("{} samples of {} tokens, text {}", prepared.num_samples(),
                                  prepared.sample_length(), prepared.calibration_tokens.text_digest);
   info.k_chunk = static_cast<std::uint64_t>(prepared.job.residual.k_chunk);
+  if (assembled.residual_budget) {
+    info.budget = assembled.residual_budget->text;
+    info.k_chunk_of = assembled.residual_budget->k_chunk_of;
+  }
   return info;
 }
 
@@ -55,6 +59,7 @@ void require_residual_sizes(const PreparedRun& prepared) {
 void write_residual_files(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
                           const Path& folder, AssembledModel& assembled) {
   if (!prepared.job.residual.is_wanted()) return;
+  assembled.residual_budget = plan_residual_budget(prepared, assembled.layers);
   const auto load = [&](const std::string& name) {
     return load_solved(work, layer_named(prepared, name)).residual;
   };

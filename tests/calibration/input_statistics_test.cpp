@@ -182,6 +182,29 @@ TEST(InputStatistics, OtherShapesAreBugs) {
 }
 
 /// An expert's rows are those of some tokens: they count as if the others had never been.
+/// What compensation leaves of each token: here the two smallest of four channels (512 of 1024).
+TEST(InputStatistics, LeavesOutWhatIsCompensated) {
+  Threads threads(2);
+  const Matrix<float> x = whole_numbers(300, 4, 7);
+  InputStatistics statistics(4, {{}, 512});
+  statistics.add(threads, x);
+  Matrix<double> wanted(4, 4);
+  for (std::size_t t = 0; t < x.rows(); ++t) {
+    std::vector<std::size_t> order = {0, 1, 2, 3};
+    std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+      return std::fabs(x(t, a)) > std::fabs(x(t, b));
+    });
+    for (const std::size_t i : {order[2], order[3]}) {
+      for (const std::size_t j : {order[2], order[3]}) wanted(i, j) += double{x(t, i)} * double{x(t, j)};
+    }
+  }
+  for (std::size_t i = 0; i < 4; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) EXPECT_EQ(statistics.left_sum(i, j), wanted(i, j));
+  }
+  EXPECT_TRUE(statistics_of(x).left_sum.empty()) << "not asked for";
+  EXPECT_THROW(statistics.merge(InputStatistics(4)), Bug);
+}
+
 TEST(InputStatistics, RowsOfSomeTokens) {
   Threads threads(1);
   const TokenSample sample = sample_tokens(8, 4, 5);  // 4 samples of 5 tokens
@@ -191,7 +214,7 @@ TEST(InputStatistics, RowsOfSomeTokens) {
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     std::ranges::copy(x.view().row_span(tokens[i]), some.row(i));
   }
-  InputStatistics of_some(3, sample), of_all(3, sample);
+  InputStatistics of_some(3, {sample, 0}), of_all(3, {sample, 0});
   of_some.add(threads, some, {2, 5, tokens});
   of_all.add(threads, x, {2, 5});
   expect_equal(of_some, statistics_of(some));

@@ -115,18 +115,25 @@ TEST(PlannedSizes, OfIntegersFollowTheScheme) {
   EXPECT_TRUE(whole.input && whole.input->is_dynamic);
 }
 
-/// Rows for trials are kept only where 8-bit inputs are balanced.
-TEST(TokensToKeep, AreThoseOfW8A8Alone) {
+/// Rows for trials are kept only where 8-bit inputs are balanced, and where residuals are made.
+TEST(Extras, AreKeptWhereSomethingReadsThem) {
   QuantizeJob job;
   job.calibration.num_samples = 4;
   job.calibration.max_seq_length = 10;
-  EXPECT_EQ(tokens_to_keep(job).num_rows, 0u);
+  EXPECT_EQ(extras_of(job).sample.num_rows, 0u);
   job.quantize.method = Method::aweq;
-  EXPECT_EQ(tokens_to_keep(job).num_rows, 0u);
+  EXPECT_EQ(extras_of(job).sample.num_rows, 0u);
   job.quantize.aweq.integers.scheme = solver::Scheme::w8a8;
-  EXPECT_EQ(tokens_to_keep(job).num_rows, 36u);  // all but the samples' first
+  EXPECT_EQ(extras_of(job).sample.num_rows, 36u);  // all but the samples' first
   job.calibration.max_seq_length = 10000;
-  EXPECT_EQ(tokens_to_keep(job).num_rows, 256u);
+  EXPECT_EQ(extras_of(job).sample.num_rows, 256u);
+  EXPECT_EQ(extras_of(job).k_chunk, 0u);
+  QuantizeJob with_residuals;
+  with_residuals.residual.k_chunk = 32;
+  EXPECT_EQ(extras_of(with_residuals), calibration::StatisticsExtras{}) << "bits is 0: none are made";
+  with_residuals.residual.bits = 4;
+  EXPECT_EQ(extras_of(with_residuals).k_chunk, 32u);
+  EXPECT_EQ(extras_of(with_residuals).sample.num_rows, 256u);
 }
 
 TEST(PlannedSizes, NameTheLayerWhoseColumnsTheGroupsDoNotDivide) {

@@ -56,6 +56,26 @@ void expect_balanced(const std::string& page) {
   EXPECT_TRUE(open.empty());
 }
 
+// From 40 to 20, 30 is half of the gap.
+TEST(ReportHtml, DrawsPerplexityAgainstWhatIsFetched) {
+  RunReport r = two_layers();
+  EXPECT_THAT(report_html(r), Not(HasSubstr("Residuals")));
+  r.residual_bytes = 1000;
+  r.original = evaluation::Perplexity{20.0, 2.99, 4, 508, 128};
+  r.quantized = evaluation::Perplexity{40.0, 3.69, 4, 508, 128};
+  r.compensated = {{32, false, 30.0, 0.97, 1234}, {0, true, 28.0, 0.96, 1200}};
+  for (LayerReport& l : r.layers) l.compensation = {{residual::SelectionRule::bucket, 32, 0.25, 0.5}};
+  const std::string page = report_html(r);
+  expect_balanced(page);
+  EXPECT_THAT(page, HasSubstr("<td>50.0 %</td>"));
+  EXPECT_THAT(page, HasSubstr("<td>by layer</td>"));
+  EXPECT_THAT(page, HasSubstr("class=\"curve\""));
+  EXPECT_THAT(page, HasSubstr("<td class=\"name\">bucket</td><td>0.2500 (0.50)</td>"));
+  r.compensated = {{32, false, std::nan(""), 0.97, 1234}};
+  r.quantized->perplexity = std::nan("");
+  expect_balanced(report_html(r));
+}
+
 TEST(ReportHtml, AnEmptyRunIsAPageToo) {
   const std::string page = report_html({});
   expect_balanced(page);

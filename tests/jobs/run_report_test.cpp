@@ -50,6 +50,19 @@ TEST(RunReport, SurvivesJson) {
   EXPECT_EQ(again.layers.at(0).remarks.at(1), "b, \"c\"");
 }
 
+TEST(RunReport, SurvivesJsonWithResiduals) {
+  RunReport report = some_report();
+  report.residual_bytes = 77;
+  report.layers[0].compensation = {{residual::SelectionRule::fixed, 32, 0.25, 0.5}};
+  report.compensated = {{32, false, 22.5, 0.97, 1234}, {0, true, 21.5, 0.96, 1200}};
+  const std::string text = to_json(report).to_text();
+  EXPECT_THAT(text, testing::HasSubstr("\"selection\":\"static\""));
+  const RunReport again = report_from_json(JsonValue::parse(text, "x"), "x");
+  EXPECT_EQ(to_json(again).to_text(), text);
+  EXPECT_TRUE(again.compensated.at(1).is_by_layer);
+  EXPECT_EQ(again.layers.at(0).compensation.at(0).error, 0.25);
+}
+
 TEST(RunReport, SurvivesJsonWithoutScoresAndLayers) {
   const std::string text = to_json(RunReport()).to_text();
   EXPECT_EQ(to_json(report_from_json(JsonValue::parse(text, "x"), "x")).to_text(), text);
