@@ -20,17 +20,16 @@ void scale_both_sides(Matrix<double>& lower, std::span<const float> scale) {
   }
 }
 
-/// The borders of buckets for an input that is divided by @p scale: of the kept tokens, as the sum
-/// over all has only the undivided ones; the largest of all, which every channel's extremes tell, is
-/// exact.
-std::vector<float> divided_magnitudes(const Matrix<float>& tokens,
-                                      const calibration::InputStatistics& statistics,
-                                      std::span<const float> scale) {
+/// The borders of buckets: the k-th largest magnitudes of the kept tokens, and the largest of all
+/// tokens, which every channel's extremes tell. @param scale what the input is divided by, or empty
+std::vector<float> top_magnitudes(const Matrix<float>& tokens,
+                                  const calibration::InputStatistics& statistics,
+                                  std::span<const float> scale) {
   std::vector<float> top(tokens.cols());
   calibration::raise_to_sorted_magnitudes(tokens, top);
   for (std::size_t j = 0; j < top.size(); ++j) {
     const float largest = std::max(-statistics.minimum[j], statistics.maximum[j]);
-    top[0] = std::max(top[0], largest / scale[j]);
+    top[0] = std::max(top[0], scale.empty() ? largest : largest / scale[j]);
   }
   return top;
 }
@@ -64,15 +63,14 @@ LayerInput input_of(const model::LinearLayer& layer,
     }
   }
   input.tokens = statistics.token_rows.copy();
-  input.top_magnitude = statistics.sorted_maximum;
   if (!scale.empty()) {
     scale_both_sides(input.hessian, scale);
     scale_both_sides(input.left, scale);
     for (std::size_t t = 0; t < input.tokens.rows(); ++t) {
       for (std::size_t j = 0; j < scale.size(); ++j) input.tokens(t, j) /= scale[j];
     }
-    input.top_magnitude = divided_magnitudes(input.tokens, statistics, scale);
   }
+  input.top_magnitude = top_magnitudes(input.tokens, statistics, scale);
   input.num_tokens = statistics.hessian.num_tokens - statistics.num_first;
   const auto divisor = [&](std::size_t j) {
     return scale.empty() ? 1.0 : static_cast<double>(scale[j]);
@@ -87,34 +85,12 @@ LayerInput input_of(const model::LinearLayer& layer,
 
 }  // namespace
 
-namespace {
-
-/// What rounding a normal distribution with one scale leaves of its square (qdec.md section 1).
-double share_left_by_rounding(int bits) {
-  return bits == 2 ? 0.19 : bits == 3 ? 0.047 : bits == 4 ? 0.013 : 6e-5;
-}
-
-/// The mean of what is fetched of each channel, its largest hundredth left out.
-double typical_fetched(const Matrix<double>& hessian, const Matrix<double>& left) {
-  std::vector<double> fetched(hessian.rows());
-  for (std::size_t j = 0; j < fetched.size(); ++j) fetched[j] = hessian(j, j) - left(j, j);
-  std::ranges::sort(fetched);
-  const std::size_t count = fetched.size() - fetched.size() / 100;
-  double sum = 0;
-  for (std::size_t j = 0; j < count; ++j) sum += fetched[j];
-  return sum / static_cast<double>(count);
-}
-
-}  // namespace
-
-Matrix<double> LayerInput::objective(double plain_share, int bits) const {
+Matrix<double> LayerInput::objective(double plain_share) const {
   Matrix<double> sum = hessian.copy();
   if (left.empty()) return sum;
-  const double rounding = share_left_by_rounding(bits) * typical_fetched(hessian, left);
   for (std::size_t i = 0; i < sum.rows(); ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
-      const double compensated = left(i, j) + (i == j ? rounding : 0.0);
-      sum(i, j) = (1 - plain_share) * compensated + plain_share * sum(i, j);
+      sum(i, j) = (1 - plain_share) * left(i, j) + plain_share * sum(i, j);
     }
   }
   return sum;

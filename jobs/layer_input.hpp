@@ -19,16 +19,14 @@ struct LayerInput {
   std::string without_tokens;  ///< why the Hessian is the identity, a sentence; empty: it is not
 
   Matrix<float> tokens;              ///< of some tokens, where the job keeps them
-  std::vector<float> top_magnitude;  ///< over tokens, the largest k-th largest |x_j| (qdec.md 2)
+  /// The borders of buckets (qdec.md section 2): over those tokens the largest k-th largest |x_j|,
+  /// and over all tokens the largest. A sample's first token, a sink for attention, is none of those:
+  /// it would push the borders far above where all others are cut (qdec.md section 10).
+  std::vector<float> top_magnitude;
 
-  /// What solvers minimize: (1 - plain_share) of the error that compensation leaves, that of rounding
-  /// residuals to @p bits included, and plain_share of the error without; that alone where none counts
-  /// on compensation.
-  ///
-  /// A row's residuals share one scale, so rounding leaves of the fetched channels a share rho of the
-  /// row's mean square, whichever channel it is: rho * mean_j E[x_j^2 fetched] on the diagonal, the
-  /// mean without its largest hundredth, whose channels the scale search looks after.
-  Matrix<double> objective(double plain_share, int bits) const;
+  /// What solvers minimize: (1 - plain_share) of the error that compensation leaves and plain_share of
+  /// the error without; that alone where none counts on compensation.
+  Matrix<double> objective(double plain_share) const;
   /// What a channel's residual counts: its part in E[x_j^2] that compensation fetches, and
   /// @p plain_share of the rest.
   std::vector<double> importance(double plain_share) const;

@@ -102,7 +102,7 @@ SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const Laye
                                           unit.layer.in_features);
   const LayerInput& input = inputs.of(unit.layer);
   const residual::ResidualSettings& residual = prepared.job.residual;
-  const Matrix<double> objective = input.objective(residual.plain_share, residual.bits);
+  const Matrix<double> objective = input.objective(residual.plain_share);
   const solver::LayerProblem problem{unit.layer.name, weight, objective};
   SolvedLayer solved;
   if (unit.makes_integers()) {

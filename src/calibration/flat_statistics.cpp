@@ -76,13 +76,12 @@ void for_each_part(Statistics& s, std::size_t begin, std::size_t end, Transfer&&
   const std::size_t extremes = num_added(shape);
   transfer(extremes, s.minimum.data(), n, -1.0);
   transfer(extremes + n, s.maximum.data(), n, 1.0);
-  transfer(extremes + 2 * n, s.sorted_maximum.data(), n, 1.0);
 }
 
 }  // namespace
 
 std::size_t flat_size(const FlatShape& shape) {
-  return num_added(shape) + 3 * shape.num_channels;
+  return num_added(shape) + 2 * shape.num_channels;
 }
 
 std::size_t place_of_token_count(const FlatShape& shape) {
@@ -126,10 +125,7 @@ void place_flat(std::span<const double> values, std::size_t begin, InputStatisti
 
 StatisticsSlab::StatisticsSlab(const FlatShape& of, Tile range)
     : shape(of), begin(range.begin), values(range.size()) {
-  const std::size_t first_extreme = num_added(shape);
-  const std::size_t first_sorted = first_extreme + 2 * shape.num_channels;  // magnitudes: at least 0
-  for (std::size_t i = std::max(range.begin, first_extreme); i < std::min(range.end, first_sorted);
-       ++i) {
+  for (std::size_t i = std::max(range.begin, num_added(shape)); i < range.end; ++i) {
     values[i - range.begin] = -std::numeric_limits<double>::infinity();
   }
 }

@@ -17,7 +17,6 @@
 //     r * n numbers        inputs of r sampled tokens, row after row: each comes from one partial, the others have zeros
 //     n numbers            -minimum        from here on, joining takes the larger number
 //     n numbers            maximum
-//     n numbers            sorted maximum
 namespace tessera::calibration {
 
 /// What a flat row has in it.

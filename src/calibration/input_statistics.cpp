@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "calibration/sorted_maximum.hpp"
 #include "core/error.hpp"
 #include "linalg/syrk.hpp"
 #include "residual/channel_selection.hpp"
@@ -16,7 +15,7 @@ namespace {
 
 constexpr std::size_t kChannelTile =
     128;  // a task of the per-channel sums: whole columns, so tokens add in order
-constexpr std::size_t kRowTile = 256;  // a task of the sorted maximum, which is exact in any order
+constexpr std::size_t kRowTile = 256;  // a task of what rows do for themselves
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 [[noreturn]] void refuse_non_finite(MatrixView<const float> x) {
@@ -69,17 +68,6 @@ void add_channels(InputStatistics& statistics, MatrixView<const float> x, Tile c
 
 void raise_each(std::vector<float>& values, const std::vector<float>& others) {
   for (std::size_t j = 0; j < values.size(); ++j) values[j] = std::max(values[j], others[j]);
-}
-
-void raise_sorted_maximum(Threads& threads, MatrixView<const float> x,
-                          std::vector<float>& maximum) {
-  std::vector<std::vector<float>> raised(num_tiles(x.rows, kRowTile));
-  threads.for_each(raised.size(), [&](std::size_t task) {
-    const Tile rows = tile_at(task, kRowTile, x.rows);
-    raised[task].assign(x.cols, 0.0F);
-    raise_to_sorted_magnitudes(x.middle_rows(rows.begin, rows.size()), raised[task]);
-  });
-  for (const auto& partial : raised) raise_each(maximum, partial);
 }
 
 /// The second moment of tokens whose largest channels are compensated, and so gone.
@@ -145,7 +133,6 @@ InputStatistics::InputStatistics(std::size_t num_channels, StatisticsExtras want
       first_sum(num_channels),
       minimum(num_channels, kInfinity),
       maximum(num_channels, -kInfinity),
-      sorted_maximum(num_channels),
       extras(wanted),
       token_rows(wanted.sample.num_rows, num_channels) {
   if (wanted.k_chunk > 0) left_sum = Matrix<double>(num_channels, num_channels);
@@ -175,7 +162,6 @@ void InputStatistics::add(Threads& threads, MatrixView<const float> x, BatchPlac
   threads.for_each(num_tiles(x.cols, kChannelTile), [&](std::size_t task) {
     add_channels(*this, x, tile_at(task, kChannelTile, x.cols));
   });
-  raise_sorted_maximum(threads, x, sorted_maximum);
   linalg::add_outer_products(threads, x, hessian.sum);
   if (extras.k_chunk > 0) add_what_is_left(threads, x, extras.k_chunk, left_sum);
   hessian.num_tokens += x.rows;
@@ -198,7 +184,6 @@ void InputStatistics::merge(const InputStatistics& other) {
     minimum[i] = std::min(minimum[i], other.minimum[i]);
   }
   raise_each(maximum, other.maximum);
-  raise_each(sorted_maximum, other.sorted_maximum);
 }
 
 }  // namespace tessera::calibration

@@ -23,8 +23,6 @@ struct InputStatistics {
   std::vector<double> first_sum;        ///< (n): sum of x over the samples' first tokens
   std::uint64_t num_first = 0;          ///< such tokens
   std::vector<float> minimum, maximum;  ///< (n), per channel; +inf and -inf before the first token
-  std::vector<float> sorted_maximum;    ///< (n): position-wise maximum over tokens of |x| sorted
-                                      ///< downwards (qdec.md section 2)
 
   StatisticsExtras extras;
   Matrix<float> token_rows;  ///< (extras.sample.num_rows, n): zero until their token comes

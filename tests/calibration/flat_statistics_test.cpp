@@ -22,7 +22,6 @@ void expect_equal(const InputStatistics& a, const InputStatistics& b) {
   EXPECT_EQ(a.sum, b.sum);
   EXPECT_EQ(a.minimum, b.minimum);
   EXPECT_EQ(a.maximum, b.maximum);
-  EXPECT_EQ(a.sorted_maximum, b.sorted_maximum);
 }
 
 TEST(FlatStatistics, SlabsCoverTheRowOnceWhateverTheirSize) {

@@ -8,7 +8,6 @@
 #include <gtest/gtest.h>
 
 #include "calibration/calibration_shards.hpp"
-#include "calibration/sorted_maximum.hpp"
 #include "core/error.hpp"
 #include "tests/support/random_matrix.hpp"
 
@@ -34,7 +33,6 @@ void expect_equal(const InputStatistics& a, const InputStatistics& b) {
   EXPECT_EQ(a.sum, b.sum);
   EXPECT_EQ(a.minimum, b.minimum);
   EXPECT_EQ(a.maximum, b.maximum);
-  EXPECT_EQ(a.sorted_maximum, b.sorted_maximum);
 }
 
 InputStatistics statistics_of(MatrixView<const float> x, std::size_t num_threads = 1) {
@@ -50,7 +48,6 @@ TEST(InputStatistics, NoTokensYet) {
   EXPECT_EQ(empty.sum, std::vector<double>(3));
   EXPECT_EQ(empty.minimum[1], std::numeric_limits<float>::infinity());
   EXPECT_EQ(empty.maximum[1], -std::numeric_limits<float>::infinity());
-  EXPECT_EQ(empty.sorted_maximum, std::vector<float>(3));
 }
 
 TEST(InputStatistics, ByHand) {
@@ -68,7 +65,6 @@ TEST(InputStatistics, ByHand) {
   EXPECT_EQ(s.sum, (std::vector<double>{4, -1.5}));
   EXPECT_EQ(s.minimum, (std::vector<float>{1, -2}));
   EXPECT_EQ(s.maximum, (std::vector<float>{3, 0.5F}));
-  EXPECT_EQ(s.sorted_maximum, (std::vector<float>{3, 1}));
 }
 
 TEST(InputStatistics, AgreeWithAPlainLoopInDoublePrecision) {
@@ -76,9 +72,6 @@ TEST(InputStatistics, AgreeWithAPlainLoopInDoublePrecision) {
     for (const std::size_t cols : {1U, 17U, 129U}) {
       const Matrix<float> x = test::random_matrix(rows, cols, rows + cols);
       const InputStatistics s = statistics_of(x, 2);
-      std::vector<float> sorted(cols);
-      raise_to_sorted_magnitudes_reference(x, sorted);
-      EXPECT_EQ(s.sorted_maximum, sorted);
       for (std::size_t i = 0; i < cols; ++i) {
         double sum = 0;
         float smallest = x(0, i);
