@@ -21,6 +21,18 @@ class Eval(ProgramTest):
         (self.folder / "model" / "tokenizer.json").write_text("{}")
         self.assert_refused(["eval", "model", "--text", "nowhere.txt"], "nowhere.txt")
 
+    def test_residual_options_that_make_no_sense(self):
+        write_tiny_model(self.folder / "model")
+        (self.folder / "x.txt").write_text("some text")
+        start = ["eval", "model", "--text", "x.txt"]
+        self.assert_refused([*start, "--k-chunk", "8"], "--k-chunk is given without --residual")
+        self.assert_refused([*start, "--residual", "model", "--k-chunk", "8,x"], "--k-chunk is '8,x'")
+        self.assert_refused([*start, "--residual", "model", "--k-chunk", "-1"], "--k-chunk")
+        self.assert_refused([*start, "--residual", "model", "--selection", "best"],
+                            "--selection is 'best' (it is one of exact, bucket, global, static, random, scaled)")
+        self.assert_refused([*start, "--residual", "model", "--protocol", "none"],
+                            "--protocol is 'none' (it is one of every-position, prefill-plain)")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

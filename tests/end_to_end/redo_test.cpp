@@ -78,7 +78,7 @@ TEST_F(Redo, OfAllLayersKeepsTheCalibrationOnly) {
 
 TEST_F(Redo, OfAllLayersRefusesAnotherCalibration) {
   test::run_job(job_);
-  job_.residual.bits = 4;
+  job_.residual.bits = 8;
   job_.residual.k_chunk = 128;
   EXPECT_THAT([&] { redo(".*"); }, ThrowsMessage<InputError>(HasSubstr("residual.k_chunk is 128")));
 }

@@ -68,7 +68,7 @@ TEST_F(ResidualJob, GivesTheSameBytesOnEveryNumberOfRanksAndThreads) {
 
 TEST_F(ResidualJob, GivesTheSameBytesWhereverStopped) {
   job_.quantize.method = jobs::Method::aweq;
-  job_.quantize.aweq.integers.group_size = 16;
+  job_.quantize.aweq.integers.group_size = 8;
   job_.output.format = jobs::OutputFormat::compressed_tensors;
   job_.output.max_shard_size = 6000;
   test::run_job(job_, ExistingRun::refuse, 1);

@@ -47,6 +47,28 @@ TEST(CheckJob, AGateNeedsAScore) {
   EXPECT_EQ(message_for("evaluation: {text: t, max_perplexity_ratio: 1.5}\n"), "no problem");
 }
 
+TEST(CheckJob, CompensationNeedsResiduals) {
+  EXPECT_EQ(message_for("residual: {bits: 4, k_chunk: 32}\n"), "no problem");
+  EXPECT_THAT(message_for("residual:\n  k_chunk: 32\n"),
+              testing::StartsWith("a.yaml:8: residual.k_chunk is 32 (residual.bits is 0"));
+  EXPECT_THAT(message_for("residual:\n  bits: 5\n"),
+              testing::StartsWith("a.yaml:8: residual.bits is 5"));
+  EXPECT_THAT(message_for("residual:\n  bits: 4\n  k_chunk: 1025\n"),
+              testing::StartsWith("a.yaml:9: residual.k_chunk is 1025"));
+}
+
+TEST(CheckJob, ABudgetIsGivenOnceAndOfAKnownDevice) {
+  EXPECT_EQ(message_for("residual: {bits: 4, budget: {device: RTX 4090}}\n"), "no problem");
+  EXPECT_THAT(message_for("residual:\n  bits: 4\n  budget:\n    device: RTX 1\n"),
+              testing::HasSubstr("residual.budget.device is RTX 1 (no device that this program knows: "
+                                 "RTX 4090, "));
+  EXPECT_THAT(message_for("residual:\n  bits: 4\n  budget:\n    device: RTX 4090\n"
+                          "    bytes_per_token: 1MB\n"),
+              testing::HasSubstr("only one of them can be kept"));
+  EXPECT_THAT(message_for("residual:\n  budget: {bytes_per_token: 1MB}\n"),
+              testing::HasSubstr("residual.budget is given (residual.bits is 0"));
+}
+
 TEST(CheckJob, TheJobsFoldersAreThreeFolders) {
   const std::string rest = "calibration: {text: t}\n";
   EXPECT_EQ(

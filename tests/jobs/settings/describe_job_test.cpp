@@ -23,10 +23,8 @@ TEST(DescribeJob, AMethodWantsAFormatForWhatItMakes) {
 }
 
 TEST(DescribeJob, SectionsOfLaterVersionsAreRefusedAsSuch) {
-  EXPECT_EQ(message_for("residual: {bits: 4}\nslurm: {nodes: 2}\n"),
-            "a.yaml:7: residual cannot be given yet (residual files (QDEC) come with a later "
-            "version). Remove it.\n"
-            "a.yaml:8: slurm cannot be given yet (this version runs as one process and submits "
+  EXPECT_EQ(message_for("slurm: {nodes: 2}\n"),
+            "a.yaml:7: slurm cannot be given yet (this version runs as one process and submits "
             "nothing). Remove it.");
 }
 
