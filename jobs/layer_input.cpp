@@ -87,7 +87,6 @@ LayerInput input_of(const model::LinearLayer& layer,
 
 Matrix<double> LayerInput::objective(double plain_share) const {
   Matrix<double> sum = hessian.copy();
-  if (left.empty()) return sum;
   for (std::size_t i = 0; i < sum.rows(); ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       sum(i, j) = (1 - plain_share) * left(i, j) + plain_share * sum(i, j);

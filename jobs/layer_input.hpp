@@ -24,8 +24,8 @@ struct LayerInput {
   /// it would push the borders far above where all others are cut (qdec.md section 10).
   std::vector<float> top_magnitude;
 
-  /// What solvers minimize: (1 - plain_share) of the error that compensation leaves and plain_share of
-  /// the error without; that alone where none counts on compensation.
+  /// What solvers minimize that count on compensation: (1 - plain_share) of the error that it leaves
+  /// and plain_share of the error without. @pre left is there
   Matrix<double> objective(double plain_share) const;
   /// What a channel's residual counts: its part in E[x_j^2] that compensation fetches, and
   /// @p plain_share of the rest.

@@ -32,9 +32,20 @@ Bytes solve_bytes(const model::LinearLayer& layer) {
   return kHessians * n * n * sizeof(double) + kWeights * m * n * sizeof(float);
 }
 
+/// With residuals also what compensation leaves and what is minimized; the residual's codes and its
+/// decoded form; the kept tokens, and those that each way of choosing keeps.
+Bytes residual_bytes(const model::LinearLayer& layer, const calibration::StatisticsExtras& extras) {
+  constexpr Bytes kWaysOfChoosing = 12;
+  const Bytes n = layer.in_features, m = layer.out_features;
+  const Bytes hessians = extras.k_chunk > 0 ? 3 * n * n * sizeof(double) : 0;
+  return hessians + m * n * (1 + sizeof(float)) +
+         (kWaysOfChoosing + 2) * extras.sample.num_rows * n * sizeof(float);
+}
+
 Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
                const std::vector<LayerUnit>& units) {
   Sizes sizes;
+  const calibration::StatisticsExtras extras = extras_of(job);
   for (const auto& layer : model::linear_layers(config, 0)) {
     sizes.weights += 2 * sizeof(float) * layer.in_features * layer.out_features;
   }
@@ -48,12 +59,16 @@ Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
                          config.experts_per_token * (2 * config.hidden_size + config.expert_size));
   for (const auto& role : roles_of_block(units, units.front().layer.block)) {
     const Bytes n = channels_of(config, role);
-    sizes.partial += n * n * sizeof(double);
+    const Bytes triangles = extras.k_chunk > 0 ? 2 : 1;
+    sizes.partial += triangles * n * n * sizeof(double) + extras.sample.num_rows * n * sizeof(float);
   }
   const bool has_positions = config.positions == model::Positions::learned;
   const Bytes rows = config.vocab_size + (has_positions ? config.max_positions : 0);
   sizes.ends = sizeof(float) * config.hidden_size * rows * (config.tied_embeddings ? 2 : 3);
-  for (const LayerUnit& unit : units) sizes.solve = std::max(sizes.solve, solve_bytes(unit.layer));
+  for (const LayerUnit& unit : units) {
+    const Bytes residual = job.residual.is_wanted() ? residual_bytes(unit.layer, extras) : 0;
+    sizes.solve = std::max(sizes.solve, solve_bytes(unit.layer) + residual);
+  }
   return sizes;
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "format/model_card.hpp"
+#include "format/residual_tensors.hpp"
 #include "core/error.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/settings/describe_job.hpp"
@@ -69,6 +70,16 @@ std::vector<std::string> recipe_of(const PreparedRun& prepared) {
   lines.push_back(fmt::format("calibrated on {} samples of {} tokens, dampening {}",
                               prepared.num_samples(), prepared.sample_length(),
                               settings.dampening_frac));
+  const residual::ResidualSettings& residual = prepared.job.residual;
+  if (residual.is_wanted()) {
+    lines.push_back(fmt::format("residuals of {} bits in `{}`{}", residual.bits,
+                                format::kResidualFileName,
+                                residual.k_chunk > 0
+                                    ? fmt::format(", to be used: solved for {} channels of each {} "
+                                                  "compensated",
+                                                  residual.k_chunk, residual::kChunk)
+                                    : ""));
+  }
   return lines;
 }
 

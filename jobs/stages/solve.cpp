@@ -102,8 +102,11 @@ SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const Laye
                                           unit.layer.in_features);
   const LayerInput& input = inputs.of(unit.layer);
   const residual::ResidualSettings& residual = prepared.job.residual;
-  const Matrix<double> objective = input.objective(residual.plain_share);
-  const solver::LayerProblem problem{unit.layer.name, weight, objective};
+  const bool is_compensated = !input.left.empty();
+  const Matrix<double> mixed =
+      is_compensated ? input.objective(residual.plain_share) : Matrix<double>();
+  const solver::LayerProblem problem{unit.layer.name, weight,
+                                     is_compensated ? mixed : input.hessian};
   SolvedLayer solved;
   if (unit.makes_integers()) {
     solved = solve_integers(threads, prepared, unit, problem, input, weights);
@@ -117,7 +120,7 @@ SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const Laye
     solved.report.remarks.push_back(input.without_tokens);
     solved.report.is_degraded = true;
   }
-  if (!input.left.empty()) {  // a layer is reported by its plain error, whatever it was solved for
+  if (is_compensated) {  // a layer is reported by its plain error, whatever it was solved for
     solved.report.proxy_error =
         solver::relative_proxy_error(threads, {unit.layer.name, weight, input.hessian},
                                      solver::dequantize(solved.layer));

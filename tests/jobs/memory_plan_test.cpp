@@ -56,6 +56,18 @@ TEST(MemoryPlan, LeavesHiddenStatesInFilesWhenTheyDoNotFit) {
   EXPECT_LT(tight.calibrate_bytes, kept - hidden / 2);
 }
 
+// A second triangle of each input while calibrating; two more squares, codes and tokens while solving.
+TEST(MemoryPlan, CountsWhatResidualsTake) {
+  QuantizeJob with = job(0);
+  with.residual.bits = 4;
+  with.residual.k_chunk = 32;
+  const auto units = plan_units(config(), with.quantize);
+  const auto planned = plan_memory(with, config(), units, 1, 1);
+  const std::uint64_t squares = 8ull * (3 * 576 * 576 + 1536 * 1536);
+  EXPECT_GE(planned.calibrate_bytes, plan(0).calibrate_bytes + squares);
+  EXPECT_GE(planned.solve_bytes, plan(0).solve_bytes + 3ull * 8 * 1536 * 1536 + 5ull * 576 * 1536);
+}
+
 TEST(MemoryPlan, LearnedPositionsCountAmongTheEmbeddings) {
   model::ModelConfig learned = config();
   learned.positions = model::Positions::learned;
