@@ -57,7 +57,8 @@ std::vector<CompensatedScore> score_compensated(RunContext& run, const std::file
   residuals.require_base(base, model.config);
   std::size_t first_position = 0;
   if (request.protocol == Protocol::prefill_plain) {
-    first_position = request.prompt_tokens > 0 ? request.prompt_tokens : settings.context_length / 2;
+    first_position =
+        request.prompt_tokens > 0 ? request.prompt_tokens : settings.context_length / 2;
     settings.first_token = first_position + 1;  // the prompt's last token predicts it
   }
   std::vector<CompensatedScore> scores;
@@ -71,7 +72,8 @@ std::vector<CompensatedScore> score_compensated(RunContext& run, const std::file
     if (wanted.k_chunk_of.empty()) scored.k_chunk = wanted.k_chunk;
     const auto start = std::chrono::steady_clock::now();
     scored.score = evaluation::perplexity(run.threads, run.log, compensated, tokens, settings);
-    scored.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    scored.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     scored.recall = compensator.count().recall();
     scored.bytes_per_token = compensator.bytes_per_token(model.config);
     scores.push_back(scored);

@@ -23,8 +23,8 @@ enum class Protocol {
 
 /// A packed model with its residuals.
 struct ResidualRequest {
-  std::filesystem::path file;            ///< or the folder it stands in
-  std::vector<std::uint64_t> k_chunks;   ///< each is scored; empty: what the file was made for
+  std::filesystem::path file;           ///< or the folder it stands in
+  std::vector<std::uint64_t> k_chunks;  ///< each is scored; empty: what the file was made for
   residual::SelectionRule rule = residual::SelectionRule::exact;
   Protocol protocol = Protocol::every_position;
   std::size_t prompt_tokens = 0;  ///< with prefill_plain; 0: half a window
@@ -33,7 +33,7 @@ struct ResidualRequest {
 struct CompensatedScore {
   std::optional<std::uint64_t> k_chunk;  ///< none: the file's own budget, layer by layer
   evaluation::Perplexity score;
-  double recall = 1;                 ///< of the largest |x_j| among the chosen channels
+  double recall = 1;                  ///< of the largest |x_j| among the chosen channels
   std::uint64_t bytes_per_token = 0;  ///< fetched
   double seconds = 0;
 };

@@ -36,9 +36,10 @@ class Frame {
   double low_ = 0, high_ = 0, widest_ = 1;
 };
 
-std::string text_at(double x, double y, const char* kind, const char* anchor, const std::string& text) {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\" text-anchor=\"{}\">{}</text>\n", x,
-                     y, kind, anchor, escape_html(text));
+std::string text_at(double x, double y, const char* kind, const char* anchor,
+                    const std::string& text) {
+  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\" text-anchor=\"{}\">{}</text>\n",
+                     x, y, kind, anchor, escape_html(text));
 }
 
 }  // namespace
@@ -51,7 +52,8 @@ std::string curve_svg(const Curve& curve) {
   if (points.empty()) return "";
   const Frame frame(points, curve.level);
   std::string svg = fmt::format(
-      "<div class=\"wide\"><svg viewBox=\"0 0 {0:g} {1:g}\" style=\"max-width:{0:g}px\" role=\"img\" "
+      "<div class=\"wide\"><svg viewBox=\"0 0 {0:g} {1:g}\" style=\"max-width:{0:g}px\" "
+      "role=\"img\" "
       "aria-label=\"{2}\">\n",
       kWidth, kHeight, escape_html(curve.title));
   if (curve.level) {

@@ -45,16 +45,16 @@ bool is_idle(const model::LinearLayer& layer, const calibration::InputStatistics
   return layer.expert && statistics.hessian.num_tokens == 0;
 }
 
-LayerInput input_of(const model::LinearLayer& layer,
-                    const calibration::InputStatistics& statistics, std::span<const float> scale) {
+LayerInput input_of(const model::LinearLayer& layer, const calibration::InputStatistics& statistics,
+                    std::span<const float> scale) {
   LayerInput input;
   if (is_idle(layer, statistics)) {
     input.hessian = identity(statistics.num_channels());
     input.mean.resize(statistics.num_channels());
-    input.without_tokens =
-        fmt::format("calibration saw no token of expert {} of block {} (its weights were quantized "
-                    "without knowing what they multiply)",
-                    *layer.expert, layer.block);
+    input.without_tokens = fmt::format(
+        "calibration saw no token of expert {} of block {} (its weights were quantized "
+        "without knowing what they multiply)",
+        *layer.expert, layer.block);
   } else {
     input.hessian = calibration::hessian_of(statistics.hessian);
     input.mean = statistics.mean();
@@ -109,8 +109,7 @@ const LayerInput& LastInput::of(const model::LinearLayer& layer) {
   if (held_ != wanted) {
     held_.reset();
     input_ = {};
-    const auto slabs =
-        slab_files(prepared_.config, prepared_.units, layer.block, prepared_.extras);
+    const auto slabs = slab_files(prepared_.config, prepared_.units, layer.block, prepared_.extras);
     input_ = input_of(layer, load_statistics(work_, slabs, layer.input()),
                       weights_.scale_of(layer.block, layer.input()));
     held_ = wanted;

@@ -18,14 +18,14 @@ struct LayerInput {
   std::uint64_t num_tokens = 0;
   std::string without_tokens;  ///< why the Hessian is the identity, a sentence; empty: it is not
 
-  Matrix<float> tokens;              ///< of some tokens, where the job keeps them
+  Matrix<float> tokens;  ///< of some tokens, where the job keeps them
   /// The borders of buckets (qdec.md section 2): over those tokens the largest k-th largest |x_j|,
-  /// and over all tokens the largest. A sample's first token, a sink for attention, is none of those:
-  /// it would push the borders far above where all others are cut (qdec.md section 10).
+  /// and over all tokens the largest. A sample's first token, a sink for attention, is none of
+  /// those: it would push the borders far above where all others are cut (qdec.md section 10).
   std::vector<float> top_magnitude;
 
-  /// What solvers minimize that count on compensation: (1 - plain_share) of the error that it leaves
-  /// and plain_share of the error without. @pre left is there
+  /// What solvers minimize that count on compensation: (1 - plain_share) of the error that it
+  /// leaves and plain_share of the error without. @pre left is there
   Matrix<double> objective(double plain_share) const;
   /// What a channel's residual counts: its part in E[x_j^2] that compensation fetches, and
   /// @p plain_share of the rest.

@@ -38,16 +38,16 @@ std::vector<CompensationPoint> points_to_measure(std::uint64_t k_chunk) {
 
 }  // namespace
 
-void add_residual(Threads& threads, const std::string& name, const residual::ResidualSettings& settings,
-                  MatrixView<const float> weight, const LayerInput& input, SolvedLayer& solved) {
+void add_residual(Threads& threads, const std::string& name,
+                  const residual::ResidualSettings& settings, MatrixView<const float> weight,
+                  const LayerInput& input, SolvedLayer& solved) {
   if (!settings.is_wanted()) return;
   const Matrix<float> quantized = solver::dequantize(solved.layer);
   std::vector<double> importance;
   if (settings.scale_search == residual::ScaleSearch::weighted) {
     importance = input.importance(settings.plain_share);
   }
-  solved.residual =
-      residual::solve_residual(threads, weight, quantized, importance, settings.bits);
+  solved.residual = residual::solve_residual(threads, weight, quantized, importance, settings.bits);
   solved.residual.top_magnitude = input.top_magnitude;
   solved.residual.static_order = largest_first(input.hessian);
   solved.compensation = points_to_measure(static_cast<std::uint64_t>(settings.k_chunk));

@@ -42,11 +42,10 @@ std::string score_table(const RunReport& r) {
       "<th>recall of the largest inputs</th><th>perplexity</th><th>of the gap closed</th></tr>"
       "</thead>\n<tbody>\n";
   for (const CompensatedReport& score : r.compensated) {
-    out += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td>{:.3f}</td><td>{:.3f}</td><td>{}</td></tr>\n", 
-        score.is_by_layer ? std::string("by layer") : std::to_string(score.k_chunk),
-        bytes_text(static_cast<double>(score.bytes_per_token)), score.recall, score.perplexity,
-        perplexity_text(r, score.perplexity));
+    out += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.3f}</td><td>{:.3f}</td><td>{}</td></tr>\n",
+                       score.is_by_layer ? std::string("by layer") : std::to_string(score.k_chunk),
+                       bytes_text(static_cast<double>(score.bytes_per_token)), score.recall,
+                       score.perplexity, perplexity_text(r, score.perplexity));
   }
   return out + "</tbody></table></div>\n";
 }
@@ -73,7 +72,8 @@ std::string rule_table(const RunReport& r) {
     }
   }
   if (means.empty()) return "";
-  std::string out = "<div class=\"wide\"><table><thead><tr><th>k_chunk</th><th class=\"name\">chosen</th>";
+  std::string out =
+      "<div class=\"wide\"><table><thead><tr><th>k_chunk</th><th class=\"name\">chosen</th>";
   for (const std::string& module : modules) out += fmt::format("<th>{}</th>", escape_html(module));
   out += "</tr></thead>\n<tbody>\n";
   for (const auto& [rule, of_module] : means) {
@@ -93,16 +93,20 @@ std::string rule_table(const RunReport& r) {
 std::string residual_section(const RunReport& r) {
   if (r.residual_bytes == 0) return "";
   std::string out = fmt::format(
-      "<section><h2>Residuals</h2>\n<p>What quantization lost, in {} beside the model; the channels a "
-      "token makes salient are fetched and added. Every position compensated; the largest inputs of "
+      "<section><h2>Residuals</h2>\n<p>What quantization lost, in {} beside the model; the "
+      "channels a "
+      "token makes salient are fetched and added. Every position compensated; the largest inputs "
+      "of "
       "each 1024 channels chosen.</p>\n",
       escape_html(bytes_text(static_cast<double>(r.residual_bytes))));
   out += curve(r) + score_table(r);
   const std::string rules = rule_table(r);
   if (!rules.empty()) {
-    out += "<h3>Error left, by how channels are chosen</h3>\n<p>Of the layer's output, relative, over "
-           "some calibration tokens, the mean over the blocks; in brackets the recall of the largest "
-           "inputs.</p>\n" + rules;
+    out +=
+        "<h3>Error left, by how channels are chosen</h3>\n<p>Of the layer's output, relative, over "
+        "some calibration tokens, the mean over the blocks; in brackets the recall of the largest "
+        "inputs.</p>\n" +
+        rules;
   }
   return out + "</section>\n";
 }

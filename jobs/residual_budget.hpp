@@ -10,11 +10,11 @@
 
 namespace tessera::jobs {
 
-/// What is fetched for each token, shared out over all layers by what it is worth on the calibration
-/// tokens (residual/budget.hpp).
+/// What is fetched for each token, shared out over all layers by what it is worth on the
+/// calibration tokens (residual/budget.hpp).
 struct ResidualBudget {
-  std::uint64_t bytes_per_token = 0;                  ///< at most
-  std::string text;                                   ///< "bytes_per_token 500000"
+  std::uint64_t bytes_per_token = 0;                ///< at most
+  std::string text;                                 ///< "bytes_per_token 500000"
   std::map<std::string, std::uint64_t> k_chunk_of;  ///< by layer
   std::uint64_t uniform_k_chunk = 0;  ///< the largest that costs no more, the same in all layers
 };

@@ -52,9 +52,8 @@ evaluation::Perplexity measure(RunContext& run, const PreparedRun& prepared,
   const std::size_t num_windows = evaluation::count_windows(tokens.size(), wanted);
   const auto windows =
       evaluation::windows_of_rank(num_windows, length, run.comm.rank(), run.comm.size());
-  const auto mine =
-      evaluation::window_losses(run.threads, run.log, scored, tokens, wanted, windows,
-                                prepared.memory.max_hidden_bytes);
+  const auto mine = evaluation::window_losses(run.threads, run.log, scored, tokens, wanted, windows,
+                                              prepared.memory.max_hidden_bytes);
   return evaluation::perplexity_of(losses_of_all_ranks(run, num_windows, length, mine), wanted);
 }
 
@@ -73,7 +72,8 @@ Result once(RunContext& run, WorkFolder& work, const std::string& file, Compute&
 
 evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
                              const evaluation::ScoredModel& scored, const std::string& file) {
-  return once<evaluation::Perplexity>(run, work, file, [&] { return measure(run, prepared, scored); });
+  return once<evaluation::Perplexity>(run, work, file,
+                                      [&] { return measure(run, prepared, scored); });
 }
 
 /// Each rank reads its share of the layers back.
@@ -98,8 +98,8 @@ std::string digest_of_files(const std::map<std::string, std::string>& digests) {
   return digest.hex().substr(0, 16);
 }
 
-/// How the model is compensated when it is scored: by rising k_chunk, then as the budget says. Where
-/// there is a budget, one k_chunk of no more bytes stands beside it.
+/// How the model is compensated when it is scored: by rising k_chunk, then as the budget says.
+/// Where there is a budget, one k_chunk of no more bytes stands beside it.
 std::vector<evaluation::CompensationSettings> compensations_of(const QuantizeJob& job,
                                                                const AssembledModel& assembled) {
   std::set<std::uint64_t> values(job.evaluation.k_chunks.begin(), job.evaluation.k_chunks.end());
@@ -143,9 +143,9 @@ std::vector<CompensatedReport> score_compensated(RunContext& run, const Prepared
     evaluation::ScoredModel compensated = packed;
     compensated.compensator = &compensator;
     compensated.label = "quantized, k_chunk " + name;
-    const auto file = fmt::format("evaluation/compensated-{}-{}-{}.h5",
-                                  digest_of_files(assembled.weight_digests),
-                                  digest_of_files(assembled.residual_digests), name);
+    const auto file =
+        fmt::format("evaluation/compensated-{}-{}-{}.h5", digest_of_files(assembled.weight_digests),
+                    digest_of_files(assembled.residual_digests), name);
     const auto scored = once<CompensatedReport>(run, work, file, [&] {
       const double perplexity = measure(run, prepared, compensated).perplexity;
       return CompensatedReport{wanted.k_chunk, is_by_layer, perplexity,
@@ -170,12 +170,12 @@ Scores evaluate(RunContext& run, const PreparedRun& prepared, const AssembledMod
   Scores scores;
   scores.damage = damage_on_any_rank(run, prepared, *packed, work);
   if (!scores.damage.empty() || !prepared.evaluation_tokens) return scores;
-  scores.original =
-      score(run, prepared, work, {prepared.config, *prepared.weights, "original"}, "evaluation/original.h5");
+  scores.original = score(run, prepared, work, {prepared.config, *prepared.weights, "original"},
+                          "evaluation/original.h5");
   const evaluation::ScoredModel quantized{packed_config, *packed, "quantized"};
-  scores.quantized = score(
-      run, prepared, work, quantized,
-      fmt::format("evaluation/quantized-{}.h5", digest_of_files(assembled.weight_digests)));
+  scores.quantized =
+      score(run, prepared, work, quantized,
+            fmt::format("evaluation/quantized-{}.h5", digest_of_files(assembled.weight_digests)));
   run.log.info("perplexity of the original " + scores.original->to_text());
   run.log.info("perplexity of the packed   " + scores.quantized->to_text());
   scores.compensated = score_compensated(run, prepared, assembled, work, quantized, folder);

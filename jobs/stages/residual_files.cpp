@@ -44,10 +44,11 @@ void require_residual_sizes(const PreparedRun& prepared) {
   if (!prepared.job.residual.is_wanted()) return;
   for (const LayerUnit& unit : prepared.units) {
     if (!unit.layer.expert) continue;
-    throw InputError(fmt::format(
-        "residual.bits is {} (the layers of experts, such as {}, are not compensated). Set it to 0, "
-        "or leave the experts out by quantize.ignore.",
-        prepared.job.residual.bits, unit.layer.name));
+    throw InputError(
+        fmt::format("residual.bits is {} (the layers of experts, such as {}, are not compensated). "
+                    "Set it to 0, "
+                    "or leave the experts out by quantize.ignore.",
+                    prepared.job.residual.bits, unit.layer.name));
   }
   for (const auto& [layer, sizes] : sizes_of(prepared)) {
     for (const std::string& problem : format::residual_problems(sizes)) {

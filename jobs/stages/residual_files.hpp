@@ -7,8 +7,8 @@
 namespace tessera::jobs {
 
 /// Writes decdec_residual.safetensors, or its shards and their index, beside the packed weights
-/// in @p folder: whole shards by rank, one layer in memory at a time. Nothing where the job makes no
-/// residuals. Collective.
+/// in @p folder: whole shards by rank, one layer in memory at a time. Nothing where the job makes
+/// no residuals. Collective.
 /// @pre the packed weights are written, and @p assembled has their digests
 void write_residual_files(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
                           const Path& folder, AssembledModel& assembled);

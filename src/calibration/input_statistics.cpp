@@ -114,13 +114,15 @@ void note_single_tokens(InputStatistics& statistics, MatrixView<const float> x, 
   const std::size_t num_samples = x.rows / place.length;
   for (std::size_t s = 0; s < num_samples; ++s) {
     const float* first = x.row(s * place.length);
-    for (std::size_t j = 0; j < x.cols; ++j) statistics.first_sum[j] += static_cast<double>(first[j]);
+    for (std::size_t j = 0; j < x.cols; ++j)
+      statistics.first_sum[j] += static_cast<double>(first[j]);
   }
   statistics.num_first += num_samples;
   for (std::size_t r = 0; r < statistics.extras.sample.num_rows; ++r) {
     const std::size_t sample = statistics.extras.sample.sample_of(r);
     if (sample < place.first_sample || sample >= place.first_sample + num_samples) continue;
-    const std::size_t row = (sample - place.first_sample) * place.length + statistics.extras.sample.position_of(r);
+    const std::size_t row =
+        (sample - place.first_sample) * place.length + statistics.extras.sample.position_of(r);
     std::ranges::copy(x.row_span(row), statistics.token_rows.row(r));
   }
 }
@@ -173,7 +175,8 @@ void InputStatistics::merge(const InputStatistics& other) {
   require(other.extras == extras, "only statistics that keep the same extras merge");
   hessian.num_tokens += other.hessian.num_tokens;
   num_first += other.num_first;
-  for (std::size_t k = 0; k < token_rows.size(); ++k) token_rows.data()[k] += other.token_rows.data()[k];
+  for (std::size_t k = 0; k < token_rows.size(); ++k)
+    token_rows.data()[k] += other.token_rows.data()[k];
   for (std::size_t i = 0; i < num_channels(); ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       hessian.sum(i, j) += other.hessian.sum(i, j);

@@ -33,13 +33,13 @@ struct InputStatistics {
   explicit InputStatistics(std::size_t num_channels = 0, StatisticsExtras extras = {});
   std::size_t num_channels() const { return sum.size(); }
 
-  /// The mean input over the tokens, first ones left out: those are attention's sinks, with means of their own (aweq.md
-  /// section 3). Over all of them where there are no others.
+  /// The mean input over the tokens, first ones left out: those are attention's sinks, with means
+  /// of their own (aweq.md section 3). Over all of them where there are no others.
   std::vector<double> mean() const;
 
-  /// Adds the rows of @p x (tokens, n), which stand at @p place of the calibration set. Throws InputError naming row and channel when a value is
-  /// NaN or infinite, and then has added nothing. The result does not depend on the number of
-  /// threads.
+  /// Adds the rows of @p x (tokens, n), which stand at @p place of the calibration set. Throws
+  /// InputError naming row and channel when a value is NaN or infinite, and then has added nothing.
+  /// The result does not depend on the number of threads.
   void add(Threads& threads, MatrixView<const float> x, BatchPlace place = {});
 
   /// Adds another partial's sums; the order of calls is the order of summation.

@@ -32,14 +32,16 @@ bool parse(const Arguments& words, EvalArguments& a) {
   line.options("text", "FILE", "plain text or .jsonl; may be given again", a.texts);
   line.option("context-length", "L", "tokens a window (2048)", a.context_length, 2);
   line.option("windows", "N", "windows to score; 0 for as many as the text has (0)", a.windows, 0);
-  a.residual.add_to(line, "K,...",
-                    "with --residual: channels of each 1024 to compensate, one or several; else what "
-                    "the file was made for");
-  line.option("protocol", "P", "with --residual: " + names_text<jobs::Protocol>() + " (every-position)",
-              a.protocol);
-  line.option("prompt-tokens", "N",
-              "with --protocol prefill-plain: tokens of a window that are its prompt; 0 for half (0)",
-              a.prompt_tokens, 0);
+  a.residual.add_to(
+      line, "K,...",
+      "with --residual: channels of each 1024 to compensate, one or several; else what "
+      "the file was made for");
+  line.option("protocol", "P",
+              "with --residual: " + names_text<jobs::Protocol>() + " (every-position)", a.protocol);
+  line.option(
+      "prompt-tokens", "N",
+      "with --protocol prefill-plain: tokens of a window that are its prompt; 0 for half (0)",
+      a.prompt_tokens, 0);
   line.option("threads", "N", "0 for the cores this process may use (0)", a.threads, 0);
   line.flag("json", "print the result as one JSON document on standard output", a.json);
   line.flag("verbose", "log more", a.verbose, 'v');

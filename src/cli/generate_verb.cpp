@@ -37,9 +37,10 @@ bool parse(const Arguments& words, GenerateArguments& a) {
               a.request.top_p, 0, 1);
   line.option("top-k", "N", "draw among the N likeliest tokens; 0 for all (0)", a.request.top_k, 0);
   line.option("seed", "S", "of the draws: the same seed gives the same text (0)", seed, 0);
-  a.residual.add_to(line, "K",
-                    "with --residual: channels of each 1024 to fetch for each generated token; else "
-                    "what the file was made for");
+  a.residual.add_to(
+      line, "K",
+      "with --residual: channels of each 1024 to fetch for each generated token; else "
+      "what the file was made for");
   line.option("threads", "N", "0 for the cores this process may use (0)", a.threads, 0);
   line.flag("json", "print text, tokens and times as one JSON document at the end", a.json);
   line.flag("verbose", "log more", a.verbose, 'v');
@@ -60,8 +61,9 @@ bool parse(const Arguments& words, GenerateArguments& a) {
     a.request.residual = a.residual.file;
     a.request.selection = a.residual.rule();
     const auto k_chunks = a.residual.k_chunks();
-    require_input(k_chunks.size() <= 1, "--k-chunk names several numbers (one text is generated). "
-                                        "Give one.");
+    require_input(k_chunks.size() <= 1,
+                  "--k-chunk names several numbers (one text is generated). "
+                  "Give one.");
     if (!k_chunks.empty()) a.request.k_chunk = k_chunks.front();
   }
   return true;

@@ -18,7 +18,8 @@ struct ResidualOptions {
   std::string file, k_chunk, selection = "exact";
 
   /// @param k_chunk_text what --k-chunk takes
-  void add_to(CommandLine& line, const std::string& k_chunk_placeholder, const std::string& k_chunk_text);
+  void add_to(CommandLine& line, const std::string& k_chunk_placeholder,
+              const std::string& k_chunk_text);
   /// Throws InputError for options that need --residual where it is missing.
   bool is_given() const;
   /// "8,16,32"; empty where nothing is given. Throws InputError for what is no list of whole
@@ -31,8 +32,9 @@ struct ResidualOptions {
 template <class Enum>
 Enum choice_of(std::string_view option, const std::string& name) {
   const auto value = value_named<Enum>(name);
-  require_input(value.has_value(), fmt::format("--{} is '{}' (it is one of {}). Choose one of them.",
-                                               option, name, names_text<Enum>()));
+  require_input(value.has_value(),
+                fmt::format("--{} is '{}' (it is one of {}). Choose one of them.", option, name,
+                            names_text<Enum>()));
   return *value;
 }
 

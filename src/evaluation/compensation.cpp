@@ -148,12 +148,12 @@ void Compensator::add_to(const model::ModelConfig& config, std::size_t block,
     if (layer.expert || !residuals_.contains(layer.name)) continue;
     if (residual::num_selected(layer.in_features, k_chunk) == 0) continue;
     auto residual = std::make_shared<const ResidualLayer>(residuals_.read(layer.name));
-    require_input(residual->in_features == layer.in_features &&
-                      residual->out_features == layer.out_features,
-                  fmt::format("{}: the residual is {} x {} (the layer is {} x {}). Use the residual "
-                              "file that was made with this model.",
-                              layer.name, residual->out_features, residual->in_features,
-                              layer.out_features, layer.in_features));
+    require_input(
+        residual->in_features == layer.in_features && residual->out_features == layer.out_features,
+        fmt::format("{}: the residual is {} x {} (the layer is {} x {}). Use the residual "
+                    "file that was made with this model.",
+                    layer.name, residual->out_features, residual->in_features, layer.out_features,
+                    layer.in_features));
     auto& selection = shared[{layer.input(), k_chunk}];
     if (!selection || settings_.rule == residual::SelectionRule::scaled) {
       selection = std::make_shared<ChosenChannels>(settings_, k_chunk, without_codes(*residual),
@@ -178,8 +178,7 @@ std::uint64_t Compensator::bytes_per_token(const model::ModelConfig& config) con
   std::uint64_t bytes = 0;
   for (std::size_t block = 0; block < config.num_blocks; ++block) {
     for (const model::LinearLayer& layer : model::linear_layers(config, block)) {
-      const std::size_t chosen =
-          residual::num_selected(layer.in_features, k_chunk_of(layer.name));
+      const std::size_t chosen = residual::num_selected(layer.in_features, k_chunk_of(layer.name));
       if (chosen == 0 || !residuals_.contains(layer.name)) continue;
       const std::uint64_t scales = 2 * layer.out_features;
       bytes += chosen * ((layer.out_features * residuals_.bits() + 7) / 8) + scales;

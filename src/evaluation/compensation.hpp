@@ -15,7 +15,7 @@ namespace tessera::evaluation {
 /// How a packed model is compensated.
 struct CompensationSettings {
   residual::SelectionRule rule = residual::SelectionRule::exact;
-  std::uint64_t k_chunk = 0;                          ///< channels of each 1024
+  std::uint64_t k_chunk = 0;                        ///< channels of each 1024
   std::map<std::string, std::uint64_t> k_chunk_of;  ///< by layer, instead, where it is not empty
   std::size_t first_position = 0;  ///< tokens before it in their sequence are not compensated
 };

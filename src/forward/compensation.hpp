@@ -9,8 +9,9 @@ namespace tessera::forward {
 class InputSelection {
  public:
   virtual ~InputSelection() = default;
-  /// Copies the chosen channels of each row of @p x to @p kept and zeros the others. Sequential; may
-  /// be called by several threads at once; a row's result depends on its values and position alone.
+  /// Copies the chosen channels of each row of @p x to @p kept and zeros the others. Sequential;
+  /// may be called by several threads at once; a row's result depends on its values and position
+  /// alone.
   /// @param position of the first row in its sequence; the others follow it
   virtual void keep(MatrixView<const float> x, std::size_t position,
                     MatrixView<float> kept) const = 0;
@@ -25,8 +26,8 @@ class ResidualProduct {
   virtual void add(MatrixView<const float> kept, MatrixView<float> y) const = 0;
 };
 
-/// What is added to a linear layer's product: y = W^ x + R (x * mask). Layers that share a selection
-/// have it made once for each input.
+/// What is added to a linear layer's product: y = W^ x + R (x * mask). Layers that share a
+/// selection have it made once for each input.
 struct Compensation {
   std::shared_ptr<const InputSelection> selection;
   std::shared_ptr<const ResidualProduct> residual;  ///< null: the layer is not compensated

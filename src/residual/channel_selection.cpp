@@ -87,10 +87,17 @@ ChannelSelector::ChannelSelector(SelectionRule rule, std::size_t num_channels, s
 void ChannelSelector::select(std::span<const float> x, std::uint64_t token,
                              std::span<std::uint8_t> chosen) const {
   switch (rule_) {
-    case SelectionRule::fixed: std::ranges::copy(fixed_, chosen.begin()); return;
-    case SelectionRule::random: select_random(token, chosen); return;
-    case SelectionRule::bucket: select_buckets(x, chosen); return;
-    default: select_largest(x, chosen);
+    case SelectionRule::fixed:
+      std::ranges::copy(fixed_, chosen.begin());
+      return;
+    case SelectionRule::random:
+      select_random(token, chosen);
+      return;
+    case SelectionRule::bucket:
+      select_buckets(x, chosen);
+      return;
+    default:
+      select_largest(x, chosen);
   }
 }
 

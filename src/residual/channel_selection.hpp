@@ -54,14 +54,14 @@ class ChannelSelector {
   SelectionRule rule_;
   std::size_t k_chunk_, num_selected_;
   ChannelFacts facts_;
-  std::vector<float> floors_;       // of the buckets, falling
+  std::vector<float> floors_;        // of the buckets, falling
   std::vector<std::uint8_t> fixed_;  // the choice that is the same for all tokens
   std::uint64_t seed_ = 0;
 };
 
 /// The floors of DecDEC's 32 buckets from the largest magnitude and the k-th largest (qdec.md
-/// section 2): bucket 0 holds what is at least b0, buckets 1 to 15 split [b15, b0), buckets 16 to 31
-/// split [0, b15).
+/// section 2): bucket 0 holds what is at least b0, buckets 1 to 15 split [b15, b0), buckets 16 to
+/// 31 split [0, b15).
 std::vector<float> bucket_floors(float b0, float b15);
 
 /// Which of the largest channels by the definition: sorts all. The oracle of `exact`.
@@ -74,7 +74,7 @@ template <>
 struct EnumNames<residual::SelectionRule> {
   using Rule = residual::SelectionRule;
   static constexpr std::pair<Rule, std::string_view> kNames[] = {
-      {Rule::exact, "exact"},   {Rule::bucket, "bucket"}, {Rule::global, "global"},
+      {Rule::exact, "exact"},  {Rule::bucket, "bucket"}, {Rule::global, "global"},
       {Rule::fixed, "static"}, {Rule::random, "random"}, {Rule::scaled, "scaled"}};
 };
 }  // namespace tessera

@@ -41,7 +41,8 @@ Matrix<float> kept_tokens(Threads& threads, const std::string& name, const Resid
 
 double sum_of_squares(const Matrix<float>& values) {
   double sum = 0;
-  for (const float value : values.span()) sum += static_cast<double>(value) * static_cast<double>(value);
+  for (const float value : values.span())
+    sum += static_cast<double>(value) * static_cast<double>(value);
   return sum;
 }
 
@@ -75,7 +76,9 @@ void measure_compensation(Threads& threads, const std::string& name, MatrixView<
   std::vector<double> sizes(tiles);
   threads.for_each(tiles, [&](std::size_t task) {
     const Tile rows = tile_at(task, kRowTile, weight.rows);
-    const auto of_tile = [&](MatrixView<const float> m) { return m.middle_rows(rows.begin, rows.size()); };
+    const auto of_tile = [&](MatrixView<const float> m) {
+      return m.middle_rows(rows.begin, rows.size());
+    };
     sizes[task] = sum_of_squares(product(tokens, of_tile(weight)));
     const Matrix<float> lost = product(tokens, difference(of_tile(weight), of_tile(quantized)));
     for (std::size_t p = 0; p < points.size(); ++p) {

@@ -15,8 +15,9 @@ namespace tessera::residual {
 struct CompensationPoint {
   SelectionRule rule = SelectionRule::exact;
   std::uint64_t k_chunk = 0;
-  double error = 0;   ///< sum |W x - W^ x - R (x*m)|^2 / sum |W x|^2 over the tokens
-  double recall = 1;  ///< share of the largest |x_j| of all channels (rule `global`) that was chosen
+  double error = 0;  ///< sum |W x - W^ x - R (x*m)|^2 / sum |W x|^2 over the tokens
+  double recall =
+      1;  ///< share of the largest |x_j| of all channels (rule `global`) that was chosen
 };
 
 template <class Archive>

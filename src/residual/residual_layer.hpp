@@ -18,9 +18,9 @@ inline constexpr std::size_t kChunk = 1024;
 struct ResidualLayer {
   std::uint64_t out_features = 0;
   std::uint64_t in_features = 0;
-  std::uint64_t bits = 0;          ///< of a code: 2, 3, 4 or 8
-  Matrix<std::uint8_t> codes;      ///< (N, M): a channel's codes are neighbours, as they are fetched
-  std::vector<float> scale;        ///< (M)
+  std::uint64_t bits = 0;      ///< of a code: 2, 3, 4 or 8
+  Matrix<std::uint8_t> codes;  ///< (N, M): a channel's codes are neighbours, as they are fetched
+  std::vector<float> scale;    ///< (M)
   std::vector<float> top_magnitude;  ///< (N), not rising: over calibration tokens, the largest k-th
                                      ///< largest |x_j|; the buckets' borders
   std::vector<float> column_norm;    ///< (N): norm of each channel's residual, as decoded; a half

@@ -41,15 +41,18 @@ template <class Fields>
 void describe(Fields& f, ResidualSettings& s) {
   f("bits", s.bits, "bits of a residual's codes; 0 for no residual file", one_of({0, 2, 3, 4, 8}));
   f("k_chunk", s.k_chunk,
-    "channels of each 1024 that will be compensated: solvers then minimize the error that is left; 0 "
+    "channels of each 1024 that will be compensated: solvers then minimize the error that is left; "
+    "0 "
     "for a model that is good without compensation, too",
     between(0, 1024));
   f("scale_search", s.scale_search,
     "error that a residual's scales minimize: plain, as DecDEC's, or weighted by the inputs");
   f("budget", s.budget, "shares out what is fetched over the layers, by what it is worth there");
   f("plain_share", s.plain_share,
-    "with k_chunk: what the error without compensation counts in what is minimized; the error with it "
-    "counts the rest", between(0, 1));
+    "with k_chunk: what the error without compensation counts in what is minimized; the error with "
+    "it "
+    "counts the rest",
+    between(0, 1));
 }
 
 }  // namespace tessera::residual

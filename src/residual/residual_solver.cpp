@@ -13,12 +13,14 @@ namespace tessera::residual {
 namespace {
 
 constexpr int kCandidates = 32;
-constexpr int kMaxMoves = 8;             // of scale and codes in turn; they settle in two or three
-constexpr std::size_t kRowTile = 16;     // a task
+constexpr int kMaxMoves = 8;              // of scale and codes in turn; they settle in two or three
+constexpr std::size_t kRowTile = 16;      // a task
 constexpr std::size_t kChannelTile = 64;  // a task of the column norms
-constexpr std::size_t kLanes = 16;       // sums of a row, so that they vectorize
+constexpr std::size_t kLanes = 16;        // sums of a row, so that they vectorize
 
-float as_half(float value) { return rounded_to(StoredType::float16, value); }
+float as_half(float value) {
+  return rounded_to(StoredType::float16, value);
+}
 
 /// Half to even, as the sum with 1.5 * 2^23 is rounded. @pre |value| < 2^22
 float round_half_even(float value) {

@@ -8,10 +8,10 @@
 namespace tessera::residual {
 
 /// Codes and scales of W - W^, row by row, as DecDEC's setup makes them (qdec.md section 1): of 32
-/// candidates m/32 ... m, m = max_j |R_ij| / P, the scale with the least sum_j w_j (R_ij - S q_ij)^2,
-/// q = clamp(round(R / S), -P, P) rounded half to even; the first minimum wins. Candidates are
-/// rounded to halves before they are tried, and everything else is fp32 and fp64 where upstream's is
-/// fp16, which underflows.
+/// candidates m/32 ... m, m = max_j |R_ij| / P, the scale with the least sum_j w_j (R_ij - S
+/// q_ij)^2, q = clamp(round(R / S), -P, P) rounded half to even; the first minimum wins. Candidates
+/// are rounded to halves before they are tried, and everything else is fp32 and fp64 where
+/// upstream's is fp16, which underflows.
 ///
 /// With weights the best candidate is then moved to the scale that is best for its codes, and codes
 /// to the best for that scale, as long as the row's error falls.

@@ -36,7 +36,8 @@ float solve_row_reference(std::span<const float> residual, std::span<const doubl
   float best = 0;
   double least = std::numeric_limits<double>::infinity();
   for (int t = 0; t < 32; ++t) {
-    const float scale = rounded_to(StoredType::float16, start + (end - start) * (static_cast<float>(t) / 31));
+    const float scale =
+        rounded_to(StoredType::float16, start + (end - start) * (static_cast<float>(t) / 31));
     const double error = error_of(residual, importance, scale, limit);
     if (!(scale > 0) || !(error < least)) continue;
     best = scale;

@@ -94,8 +94,9 @@ TEST_F(ResidualJob, VerifiesAndRefusesAnotherBase) {
   job_.quantize.seed = 3;
   test::run_job(job_);
   const format::ResidualFile other(residual);
-  EXPECT_THAT([&] { other.require_base(job_.output.dir, model::read_model_config(job_.output.dir)); },
-              ThrowsMessage<InputError>(HasSubstr("digest")));
+  EXPECT_THAT(
+      [&] { other.require_base(job_.output.dir, model::read_model_config(job_.output.dir)); },
+      ThrowsMessage<InputError>(HasSubstr("digest")));
   fs::copy(residual, job_.output.dir / "decdec_residual.safetensors",
            fs::copy_options::overwrite_existing);
   EXPECT_FALSE(jobs::verify_output(job_.output.dir).findings.empty());
@@ -123,21 +124,24 @@ TEST_F(ResidualJob, ScoresBothProtocols) {
   for (std::uint32_t i = 0; i < 51; ++i) tokens.push_back((7 * i * i + 1) % 61);
   jobs::ResidualRequest request;
   request.file = job_.output.dir;
-  const auto own = jobs::score_compensated(run, job_.output.dir, {config, *weights, ""}, request,
-                                           tokens, {17});
+  const auto own =
+      jobs::score_compensated(run, job_.output.dir, {config, *weights, ""}, request, tokens, {17});
   ASSERT_EQ(own.size(), 1U) << "what the file was made for";
   EXPECT_EQ(own[0].k_chunk, 200U);
   EXPECT_EQ(own[0].score.num_tokens, 3U * 16);
   request.protocol = jobs::Protocol::prefill_plain;
   request.k_chunks = {0, 1024};
-  const auto behind = jobs::score_compensated(run, job_.output.dir, {config, *weights, ""}, request,
-                                              tokens, {17});
+  const auto behind =
+      jobs::score_compensated(run, job_.output.dir, {config, *weights, ""}, request, tokens, {17});
   EXPECT_EQ(behind[0].score.num_tokens, 3U * 8) << "a prompt of 8, its next token predicted by it";
   EXPECT_NE(behind[0].score.perplexity, behind[1].score.perplexity);
   request.k_chunks = {1025};
-  EXPECT_THAT([&] {
-    jobs::score_compensated(run, job_.output.dir, {config, *weights, ""}, request, tokens, {17});
-  }, ThrowsMessage<InputError>(HasSubstr("--k-chunk is 1025")));
+  EXPECT_THAT(
+      [&] {
+        jobs::score_compensated(run, job_.output.dir, {config, *weights, ""}, request, tokens,
+                                {17});
+      },
+      ThrowsMessage<InputError>(HasSubstr("--k-chunk is 1025")));
 }
 
 }  // namespace

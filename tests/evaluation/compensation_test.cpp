@@ -60,8 +60,8 @@ class Compensated : public testing::Test {
     for (float& value : values) value = step * std::round(value / step);
     const MatrixView<const float> weight(original_.tensors.at(layer.name + ".weight").values.data(),
                                          layer.out_features, layer.in_features);
-    auto made = residual::solve_residual(threads_, weight,
-                                         {values.data(), layer.out_features, layer.in_features}, {}, 4);
+    auto made = residual::solve_residual(
+        threads_, weight, {values.data(), layer.out_features, layer.in_features}, {}, 4);
     made.top_magnitude.assign(layer.in_features, 1.0F);
     made.static_order.resize(layer.in_features);
     std::iota(made.static_order.begin(), made.static_order.end(), 0U);
@@ -71,7 +71,8 @@ class Compensated : public testing::Test {
     residuals_.layers[layer.name] = std::move(made);
   }
 
-  std::vector<double> losses(const InMemorySource& weights, const Compensator* compensator = nullptr,
+  std::vector<double> losses(const InMemorySource& weights,
+                             const Compensator* compensator = nullptr,
                              PerplexitySettings settings = {20}, std::size_t num_threads = 2) {
     Threads threads(num_threads);
     SilentLog log;
@@ -108,7 +109,8 @@ TEST_F(Compensated, OfNoChannelsIsThePackedModelToTheBit) {
 
 // All channels: the same products as with the decoded residual added to the weights.
 TEST_F(Compensated, OfAllChannelsIsTheMendedModel) {
-  for (const auto& config : {test::tiny_config(), test::tiny_opt_config(), test::tiny_phi3_config()}) {
+  for (const auto& config :
+       {test::tiny_config(), test::tiny_opt_config(), test::tiny_phi3_config()}) {
     make(config);
     expect_near(compensated(at(1024)), losses(mended_));
     expect_near(compensated(at(1024), ResidualForm::fetched), losses(mended_));
@@ -149,8 +151,8 @@ TEST_F(Compensated, LeavesThePromptAsItIs) {
 TEST_F(Compensated, CountsBytesAndRecall) {
   make(test::tiny_config());
   const Compensator compensator(residuals_, at(52));
-  // q: 24 outputs, 12 bytes + 48 of scales; k, v: 12, 6 + 24; o: 20, 10 + 40; gate, up: 37, 19 + 74;
-  // down: 20, 10 + 40.
+  // q: 24 outputs, 12 bytes + 48 of scales; k, v: 12, 6 + 24; o: 20, 10 + 40; gate, up: 37, 19 +
+  // 74; down: 20, 10 + 40.
   EXPECT_EQ(compensator.bytes_per_token(config_), 2U * (60 + 30 + 30 + 50 + 93 + 93 + 50));
   losses(rounded_, &compensator);
   EXPECT_EQ(compensator.count().recall(), 1.0) << "one chunk: exact is global";
