@@ -15,9 +15,10 @@ PackedWeight::PackedWeight(MatrixView<const float> weight, Transposed transposed
     : order_(order),
       out_features_(transposed == Transposed::no ? weight.rows : weight.cols),
       in_features_(transposed == Transposed::no ? weight.cols : weight.rows) {
-  if (order == WeightOrder::plain) {
+  const bool is_empty = weight.rows == 0 || weight.cols == 0;  // nothing to pack, but it has a shape
+  if (order == WeightOrder::plain || is_empty) {
     keep_plain(weight, transposed);
-  } else if (weight.rows > 0 && weight.cols > 0) {
+  } else {
     pack(weight, transposed);
   }
 }
