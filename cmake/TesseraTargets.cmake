@@ -28,11 +28,16 @@ function(tessera_add_library name)
   endif()
 endfunction()
 
-# An object library with one generated source a header: a header that does not compile alone fails the build.
+# An object library with one generated source a header: a header that does not compile alone fails the build. A source that
+# includes its own header first shows that already, so only the others are compiled again.
 function(tessera_check_headers name)
   file(GLOB_RECURSE headers RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS *.hpp)
   set(sources "")
   foreach(header IN LISTS headers)
+    tessera_own_source_checks(checked ${header})
+    if(checked)
+      continue()
+    endif()
     string(MAKE_C_IDENTIFIER ${header} stem)
     set(source ${CMAKE_CURRENT_BINARY_DIR}/headers/${stem}.cpp)
     file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${header}\"\n")
@@ -42,6 +47,20 @@ function(tessera_check_headers name)
     add_library(headers_${name} OBJECT ${sources})
     target_link_libraries(headers_${name} PRIVATE tessera_options ${ARGN})
     target_compile_options(headers_${name} PRIVATE -O0 -g0)   # only whether they compile
+  endif()
+endfunction()
+
+# Whether the source of a header's name includes that header before anything else.
+function(tessera_own_source_checks result header)
+  set(${result} FALSE PARENT_SCOPE)
+  string(REGEX REPLACE "[.]hpp$" ".cpp" source ${header})
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source})
+    file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/${source} first REGEX "^#include" LIMIT_COUNT 1)
+    file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/${header})
+    string(REGEX REPLACE "^src/" "" path ${path})
+    if(first STREQUAL "#include \"${path}\"")
+      set(${result} TRUE PARENT_SCOPE)
+    endif()
   endif()
 endfunction()
 
