@@ -154,12 +154,15 @@ void describe(Fields& f, QuantizeJob& s) {
     "The text that decides which directions of a layer's input matter. Give text or tokens.");
   f("quantize", s.quantize, "What is quantized, and how.");
   f("residual", s.residual,
-    "Residual files (QDEC): what quantization lost, to be fetched by the channel. Leave out for none.");
+    "Residual files (QDEC): what quantization lost, to be fetched by the channel. Leave out for "
+    "none.");
   f("evaluation", s.evaluation,
     "How the result is scored. Without text or tokens it is not scored.");
   f("output", s.output, "The packed model that is made.");
   f("runtime", s.runtime, "Where and with what the job runs.");
-  f.reserved("slurm", "this version runs as one process and submits nothing");
+  f("slurm", s.slurm,
+    "What a batch system is asked for by `tessera submit`, and what `tessera plan` reckons with.",
+    without_effect());
 }
 
 void check(Problems& problems, const CalibrationSettings& s);

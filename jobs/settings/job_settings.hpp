@@ -10,6 +10,7 @@
 #include "core/describe.hpp"
 #include "core/dtype.hpp"
 #include "residual/residual_settings.hpp"
+#include "schedulers/launch/slurm_settings.hpp"
 #include "solver/aweq/aweq_settings.hpp"
 #include "solver/vptq/vptq_settings.hpp"
 
@@ -129,6 +130,7 @@ struct QuantizeJob {
   EvaluationSettings evaluation;
   OutputSettings output;
   RuntimeSettings runtime;
+  schedulers::SlurmSettings slurm;
   bool operator==(const QuantizeJob&) const = default;
 };
 

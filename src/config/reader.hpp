@@ -38,7 +38,6 @@ class ReadFields {
   template <class Value, class... Notes>
   void operator()(std::string_view name, Value& value, std::string_view text,
                   const Notes&... notes);
-  void reserved(std::string_view name, std::string_view why) { section_.reserved(name, why); }
 
  private:
   SectionReader& section_;

@@ -62,9 +62,6 @@ std::string reference_page(std::string_view introduction, const std::vector<Sect
       continue;
     }
     page += table(section);
-    for (const ReservedKey& key : section.reserved) {
-      page += fmt::format("\n`{}` cannot be given yet: {}.\n", key.name, key.why);
-    }
   }
   return page;
 }

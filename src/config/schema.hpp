@@ -26,18 +26,11 @@ struct Key {
   }
 };
 
-/// A key that is known to people, but not to this version.
-struct ReservedKey {
-  std::string name;
-  std::string why;
-};
-
 struct Section {
   std::string
       path;  ///< "" for the root, "quantize.vptq", "quantize.overrides[]" for a list's items
   std::string text;
   std::vector<Key> keys;
-  std::vector<ReservedKey> reserved;
   std::string same_as;  ///< the path of an earlier section of the same type, whose keys these are
 };
 
@@ -64,9 +57,6 @@ class SchemaFields {
       gather(sections_, types_, path + "[]", text, item);
     }
   }
-  void reserved(std::string_view name, std::string_view why) {
-    section().reserved.push_back({std::string(name), std::string(why)});
-  }
 
   template <class Struct>
   static void gather(std::vector<Section>& sections, std::vector<std::type_index>& types,
@@ -74,7 +64,7 @@ class SchemaFields {
     const std::type_index type(typeid(Struct));
     const auto earlier = std::ranges::find(types, type);
     const std::size_t current = sections.size();
-    sections.push_back({path, std::string(text), {}, {}, {}});
+    sections.push_back({path, std::string(text), {}, {}});
     if (earlier != types.end()) {
       sections[current].same_as = sections[static_cast<std::size_t>(earlier - types.begin())].path;
     }

@@ -37,15 +37,6 @@ const Node* SectionReader::take(std::string_view name, const FieldNotes& notes) 
   return first == nullptr ? nullptr : &first->value;
 }
 
-void SectionReader::reserved(std::string_view name, std::string_view why) {
-  for (std::size_t i = 0; i < node_.entries.size(); ++i) {
-    if (node_.entries[i].key != name) continue;
-    is_taken_[i] = true;
-    context_.add_problem(node_.entries[i].place, key_of(name),
-                         fmt::format("cannot be given yet ({}). Remove it.", why));
-  }
-}
-
 void SectionReader::report_unknown_keys() {
   for (std::size_t i = 0; i < node_.entries.size(); ++i) {
     if (!is_taken_[i]) context_.add_unknown_key(node_.entries[i], path_, known_);

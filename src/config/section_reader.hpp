@@ -16,7 +16,6 @@ class SectionReader {
   /// The value of @p name or of one of its aliases, which is noted; nullptr when the key is not
   /// given. Reports a required key that is missing, and a key that is given twice.
   const Node* take(std::string_view name, const FieldNotes& notes);
-  void reserved(std::string_view name, std::string_view why);
   /// Reports every key that nobody took.
   void report_unknown_keys();
 

@@ -38,7 +38,6 @@ class WriteFields {
       append(name, node_of_value(value, field), has_effect);
     }
   }
-  void reserved(std::string_view /*name*/, std::string_view /*why*/) {}
 
   template <class Struct>
   static Node section_node(Struct& value, bool has_effect) {

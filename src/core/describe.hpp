@@ -17,7 +17,7 @@
 //     void describe(Fields& f, GptqSettings& s) {
 //       f("bits", s.bits, "bits per quantized weight", one_of({2, 3, 4, 8}));
 //       f("num_samples", s.num_samples, "sequences to calibrate on", at_least(1),
-//       alias("nsamples")); f.reserved("residual", "residual codes come with a later version");
+//         alias("nsamples"));
 //     }
 //     inline void check(Problems& problems, const GptqSettings& s) { ... what needs two fields ...
 //     }
@@ -158,8 +158,6 @@ struct AnyFields {
   template <class Value, class... Notes>
   void operator()(std::string_view /*name*/, Value& /*value*/, std::string_view /*text*/,
                   const Notes&... /*notes*/) {}
-  /// A key that has a meaning to people but none in this version; @p why is a sentence's beginning.
-  void reserved(std::string_view /*name*/, std::string_view /*why*/) {}
 };
 
 /// A struct that describes itself.

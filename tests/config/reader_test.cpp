@@ -130,8 +130,6 @@ constexpr Mistake kMistakes[] = {
     {"unknown_here", "inner: {count: 4}", "unknown key inner.count. Did you mean count?"},
     {"unknown_far", "inner: {zzz: 4}",
      "unknown key inner.zzz. Remove it, or choose one of size, most."},
-    {"reserved", "residual: {bits: 4}",
-     "residual cannot be given yet (it comes later). Remove it."},
     {"twice", "folder: y", "folder is given twice (first in line 1). Remove one."},
     {"wrong_int", "count: lots", "count is lots (a whole number is wanted). Write digits alone."},
     {"fraction_for_int", "count: 1.5",

@@ -24,7 +24,6 @@ TEST(ReferencePage, HasARowForEveryKey) {
   EXPECT_THAT(page, HasSubstr("| `bits` | list of whole numbers | none | one of 2, 3, 4, 8 |"));
   EXPECT_THAT(page, HasSubstr("| `threads` | whole number | `0` | at least 0 | cores; without "
                               "effect on the result |\n"));
-  EXPECT_THAT(page, HasSubstr("`residual` cannot be given yet: it comes later.\n"));
 }
 
 TEST(ReferencePage, RefersToSectionsOfATypeMetBefore) {

@@ -88,7 +88,6 @@ void describe(Fields& f, Sample& s) {
   f("inner", s.inner, "a section");
   f("rules", s.rules, "sections", starting_from(Rule{"", s.inner}));
   f("threads", s.threads, "cores", at_least(0), without_effect());
-  f.reserved("residual", "it comes later");
 }
 inline void check(Problems& problems, const Sample& s) {
   if (!s.bits.empty() && s.bits.back() > s.count) {

@@ -22,10 +22,9 @@ TEST(DescribeJob, AMethodWantsAFormatForWhatItMakes) {
               HasSubstr("quantize.rtn.rounding is gptq"));
 }
 
-TEST(DescribeJob, SectionsOfLaterVersionsAreRefusedAsSuch) {
-  EXPECT_EQ(message_for("slurm: {nodes: 2}\n"),
-            "a.yaml:7: slurm cannot be given yet (this version runs as one process and submits "
-            "nothing). Remove it.");
+TEST(DescribeJob, ABatchSystemIsAskedForWhatItCanGive) {
+  EXPECT_EQ(message_for("slurm: {nodes: 2, time: '08:00:00'}\n"), "");
+  EXPECT_EQ(message_for("slurm: {nodes: 0}\n"), "a.yaml:7: slurm.nodes is 0 (it must be at least 1).");
 }
 
 TEST(DescribeJob, AnEmptyJobLacksWhatIsRequired) {
