@@ -2,65 +2,17 @@
 #include <chrono>
 #include <exception>
 #include <limits>
-#include <thread>
 #include <utility>
 
-#include <fmt/core.h>
 #include <mpi.h>
 
 #include "cluster/communicator.hpp"
+#include "cluster/mpi_session.hpp"
 #include "cluster/self_communicator.hpp"
 #include "core/error.hpp"
 
 namespace tessera::cluster {
 namespace {
-
-void check(int result, const char* call) {
-  if (result == MPI_SUCCESS) return;
-  char text[MPI_MAX_ERROR_STRING];
-  int length = 0;
-  MPI_Error_string(result, text, &length);
-  throw MachineError(
-      fmt::format("{} failed ({}). The run can go on with --resume; look at the network and the "
-                  "launcher's log.",
-                  call, std::string(text, static_cast<std::size_t>(length))));
-}
-
-/// MPI from MPI_Init to MPI_Finalize. Not finalized while an exception ends the run: the other
-/// ranks may be anywhere.
-class MpiSession {
- public:
-  MpiSession() {
-    int provided = 0;
-    check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
-    if (provided < MPI_THREAD_FUNNELED) {
-      throw MachineError(
-          "this MPI allows no threads beside it (MPI_THREAD_FUNNELED is needed). Use another one.");
-    }
-  }
-  ~MpiSession() {
-    if (std::uncaught_exceptions() == 0 && !is_abandoned) MPI_Finalize();
-  }
-  MpiSession(const MpiSession&) = delete;
-  MpiSession& operator=(const MpiSession&) = delete;
-
-  bool is_abandoned = false;
-};
-
-/// Waits for @p is_done with ever longer naps: ranks may be more than cores. The first 50
-/// microseconds are spent spinning, which is what a message within a node takes.
-template <class IsDone, class Glance>
-void wait_until(IsDone&& is_done, Glance&& glance) {
-  const auto start = std::chrono::steady_clock::now();
-  auto nap = std::chrono::microseconds(20);
-  while (!is_done()) {
-    const auto waited = std::chrono::steady_clock::now() - start;
-    if (waited < std::chrono::microseconds(50)) continue;
-    glance(waited);
-    std::this_thread::sleep_for(nap);
-    nap = std::min(nap * 2, std::chrono::microseconds(2000));
-  }
-}
 
 class MpiCommunicator final : public Communicator {
  public:

@@ -39,9 +39,9 @@ struct GenerateResult {
 
 /// Tokenizes the prompt as the model's tokenizer does for a text (with its BOS, if it has one) and
 /// continues it. Residuals compensate what is generated; the prompt's own keys and values stay as
-/// the packed model makes them, as DecDEC is deployed. @param on_text hears the text as it grows,
-/// in whole characters Throws InputError for a folder, prompt, setting or tokenizer that is missing
-/// or does not fit.
+/// the packed model makes them, as DecDEC is deployed. Throws InputError for a folder, prompt,
+/// setting or tokenizer that is missing or does not fit.
+/// @param on_text hears the text as it grows, in whole characters
 GenerateResult generate_text(RunContext& run, const GenerateRequest& request,
                              const std::function<void(std::string_view)>& on_text);
 

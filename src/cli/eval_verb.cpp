@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include "cli/residual_options.hpp"
-#include "cli/terminal_log.hpp"
+#include "cli/single_rank.hpp"
 #include "cli/verbs.hpp"
-#include "cluster/self_communicator.hpp"
 #include "core/error.hpp"
 #include "core/human_text.hpp"
-#include "core/threads.hpp"
 #include "jobs/eval_model.hpp"
 
 namespace tessera::cli {
@@ -83,18 +81,14 @@ int eval_verb(const Arguments& words) {
   EvalArguments arguments;
   if (!parse(words, arguments)) return kDone;
 
-  TerminalLog log(stderr, {arguments.verbose, stderr_is_terminal()});
-  Threads threads(arguments.threads);
-  StopFlag stop;
-  cluster::SelfCommunicator alone;
-  jobs::RunContext context{threads, log, alone, stop};
+  SingleRank rank(arguments.verbose, arguments.threads);
   jobs::EvalRequest request;
   request.model = arguments.model;
   request.texts.assign(arguments.texts.begin(), arguments.texts.end());
   request.context_length = arguments.context_length;
   request.max_windows = arguments.windows;
   request.residual = residual_of(arguments);
-  const jobs::EvalResult result = jobs::eval_model(context, request);
+  const jobs::EvalResult result = jobs::eval_model(rank.context, request);
 
   if (arguments.json) {
     fmt::print("{}\n", jobs::to_json(request, result).to_text(2));

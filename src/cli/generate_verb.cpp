@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include "cli/residual_options.hpp"
-#include "cli/terminal_log.hpp"
+#include "cli/single_rank.hpp"
 #include "cli/verbs.hpp"
-#include "cluster/self_communicator.hpp"
 #include "core/error.hpp"
 #include "core/human_text.hpp"
-#include "core/threads.hpp"
 #include "jobs/generate_text.hpp"
 
 namespace tessera::cli {
@@ -92,13 +90,9 @@ int generate_verb(const Arguments& words) {
   GenerateArguments arguments;
   if (!parse(words, arguments)) return kDone;
 
-  TerminalLog log(stderr, {arguments.verbose, stderr_is_terminal()});
-  Threads threads(arguments.threads);
-  StopFlag stop;
-  cluster::SelfCommunicator alone;
-  jobs::RunContext context{threads, log, alone, stop};
+  SingleRank rank(arguments.verbose, arguments.threads);
   const jobs::GenerateResult result =
-      jobs::generate_text(context, arguments.request, [&](std::string_view piece) {
+      jobs::generate_text(rank.context, arguments.request, [&](std::string_view piece) {
         if (!arguments.json) print_piece(piece);
       });
   if (arguments.json) {

@@ -22,46 +22,40 @@ constexpr TensorNames kLlamaTensors{
     .positions = "",
     .final_norm = "model.norm"};
 
-constexpr TensorNames kMixtralTensors{
-    .blocks = "model.layers",
-    .modules = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "",
-                "", ""},
-    .attention_norm = "input_layernorm",
-    .mlp_norm = "post_attention_layernorm",
-    .embedding = "model.embed_tokens",
-    .positions = "",
-    .final_norm = "model.norm",
-    .router = "block_sparse_moe.gate",
-    .experts = "block_sparse_moe.experts",
-    .expert_modules = {"w1", "w3", "w2"}};
+/// LLaMA's names but for the MLP, which each family arranges in its own way.
+constexpr TensorNames llama_with_mlp(std::string_view gate, std::string_view up,
+                                     std::string_view down) {
+  TensorNames names = kLlamaTensors;
+  names.modules[4] = gate;
+  names.modules[5] = up;
+  names.modules[6] = down;
+  return names;
+}
 
-constexpr TensorNames kQwen2MoeTensors{
-    .blocks = "model.layers",
-    .modules = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-                "mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj",
-                "mlp.shared_expert.down_proj"},
-    .attention_norm = "input_layernorm",
-    .mlp_norm = "post_attention_layernorm",
-    .embedding = "model.embed_tokens",
-    .positions = "",
-    .final_norm = "model.norm",
-    .router = "mlp.gate",
-    .shared_gate = "mlp.shared_expert_gate",
-    .experts = "mlp.experts",
-    .expert_modules = {"gate_proj", "up_proj", "down_proj"}};
+constexpr TensorNames kMixtralTensors = [] {
+  TensorNames names = llama_with_mlp("", "", "");
+  names.router = "block_sparse_moe.gate";
+  names.experts = "block_sparse_moe.experts";
+  names.expert_modules = {"w1", "w3", "w2"};
+  return names;
+}();
 
-constexpr TensorNames kQwen3MoeTensors{
-    .blocks = "model.layers",
-    .modules = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "",
-                "", ""},
-    .attention_norm = "input_layernorm",
-    .mlp_norm = "post_attention_layernorm",
-    .embedding = "model.embed_tokens",
-    .positions = "",
-    .final_norm = "model.norm",
-    .router = "mlp.gate",
-    .experts = "mlp.experts",
-    .expert_modules = {"gate_proj", "up_proj", "down_proj"}};
+constexpr TensorNames kQwen3MoeTensors = [] {
+  TensorNames names = llama_with_mlp("", "", "");
+  names.router = "mlp.gate";
+  names.experts = "mlp.experts";
+  names.expert_modules = {"gate_proj", "up_proj", "down_proj"};
+  return names;
+}();
+
+constexpr TensorNames kQwen2MoeTensors = [] {
+  TensorNames names = kQwen3MoeTensors;
+  names.modules = llama_with_mlp("mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj",
+                                 "mlp.shared_expert.down_proj")
+                      .modules;
+  names.shared_gate = "mlp.shared_expert_gate";
+  return names;
+}();
 
 constexpr TensorNames kOptTensors{
     .blocks = "model.decoder.layers",
@@ -73,15 +67,11 @@ constexpr TensorNames kOptTensors{
     .positions = "model.decoder.embed_positions",
     .final_norm = "model.decoder.final_layer_norm"};
 
-constexpr TensorNames kPhi3Tensors{
-    .blocks = "model.layers",
-    .modules = {"self_attn.qkv_proj", "self_attn.qkv_proj", "self_attn.qkv_proj",
-                "self_attn.o_proj", "mlp.gate_up_proj", "mlp.gate_up_proj", "mlp.down_proj"},
-    .attention_norm = "input_layernorm",
-    .mlp_norm = "post_attention_layernorm",
-    .embedding = "model.embed_tokens",
-    .positions = "",
-    .final_norm = "model.norm"};
+constexpr TensorNames kPhi3Tensors = [] {
+  TensorNames names = llama_with_mlp("mlp.gate_up_proj", "mlp.gate_up_proj", "mlp.down_proj");
+  names.modules[0] = names.modules[1] = names.modules[2] = "self_attn.qkv_proj";
+  return names;
+}();
 
 constexpr std::array<Architecture, 9> kArchitectures{{
     {.name = "LlamaForCausalLM",

@@ -9,14 +9,17 @@
 
 #include "linalg/quantize_rows.hpp"
 #include "linalg/vector_math.hpp"
+#include "tests/forward/same_bits.hpp"
 #include "tests/support/in_memory_source.hpp"
 #include "tests/support/random_matrix.hpp"
+#include "tests/support/relative_error.hpp"
 
 namespace tessera::forward {
 namespace {
 
 using test::random_matrix;
 using test::random_weights;
+using test::relative_error;
 using test::tiny_config;
 
 struct Variant {
@@ -73,17 +76,6 @@ const Variant kVariants[] = {
      }},
 };
 
-double relative_error(const Matrix<float>& x, const Matrix<float>& expected) {
-  double error = 0, size = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double wanted = static_cast<double>(expected.data()[i]);
-    const double difference = static_cast<double>(x.data()[i]) - wanted;
-    error += difference * difference;
-    size += wanted * wanted;
-  }
-  return std::sqrt(error / size);
-}
-
 TEST(Block, AgreesWithTheReferenceInEveryVariantAndLength) {
   Threads threads(2);
   for (const Variant& variant : kVariants) {
@@ -99,7 +91,7 @@ TEST(Block, AgreesWithTheReferenceInEveryVariantAndLength) {
       forward.run(threads, weights, shape, hidden, nullptr);
       block_reference(config, source, 1, shape, expected);
       // Seven products of up to 64 fp32 terms, and angles up to 300 rounded to fp32 (300 * 6e-8).
-      EXPECT_LT(relative_error(hidden, expected), 1e-5)
+      EXPECT_LT(relative_error(hidden.span(), expected.span()), 1e-5)
           << variant.name << ", " << shape.num_sequences << " of " << shape.length;
     }
   }
@@ -119,23 +111,7 @@ TEST(Block, ScoresThatOverflowExpAreNoTrouble) {
 TEST(Block, ASequenceHasTheSameBitsInAnyBatchOnAnyNumberOfThreads) {
   model::ModelConfig config = tiny_config();
   config.head_dim = 10;
-  const BlockWeights weights = load_block(config, random_weights(config, 3), 0);
-  const std::size_t length = 270, num_sequences = 3;
-  const Matrix<float> input = random_matrix(num_sequences * length, config.hidden_size, 1);
-  const BlockForward forward(config, 400);
-  Matrix<float> expected = input.copy();
-  Threads alone(1);
-  for (std::size_t s = 0; s < num_sequences; ++s) {
-    forward.run(alone, weights, {1, length}, expected.view().middle_rows(s * length, length),
-                nullptr);
-  }
-  for (const std::size_t count : {1, 2, 3}) {
-    Threads threads(count);
-    Matrix<float> hidden = input.copy();
-    forward.run(threads, weights, {num_sequences, length}, hidden, nullptr);
-    EXPECT_EQ(std::memcmp(hidden.data(), expected.data(), hidden.size() * sizeof(float)), 0)
-        << count;
-  }
+  expect_same_bits_in_any_batch(config, nullptr);
 }
 
 /// Keeps a copy of everything it hears.
@@ -179,7 +155,7 @@ TEST(Block, TheListenerHearsEachInputOnce) {
       .multiply(recorder.inputs[1], expected, linalg::Accumulate::yes);
   weights.weight(model::LinearRole::down)
       .multiply(recorder.inputs[3], expected, linalg::Accumulate::yes);
-  EXPECT_LT(relative_error(hidden, expected), 1e-6);
+  EXPECT_LT(relative_error(hidden.span(), expected.span()), 1e-6);
   for (std::size_t i = 0; i < before.rows(); ++i) {  // attention input: the normed hidden states
     double squares = 0;
     for (std::size_t j = 0; j < before.cols(); ++j) squares += std::pow(double{before(i, j)}, 2);
@@ -215,8 +191,8 @@ TEST(Block, InputsAreRoundedAsThePackedModelSays) {
     block_reference(config, random_weights(config, 3), 0, shape, plain);
     // An input within an fp32 rounding of half a step may round the other way: a step of one
     // channel of one token.
-    EXPECT_LT(relative_error(hidden, expected), 1e-3);
-    EXPECT_GT(relative_error(hidden, plain), 3e-3);
+    EXPECT_LT(relative_error(hidden.span(), expected.span()), 1e-3);
+    EXPECT_GT(relative_error(hidden.span(), plain.span()), 3e-3);
 
     // The block from its inputs: the listener heard them before they were rounded.
     Matrix<float> sum = before.copy();
@@ -229,10 +205,10 @@ TEST(Block, InputsAreRoundedAsThePackedModelSays) {
         linalg::add(weights.bias_of(role), sum.view().row_span(i));
       }
     }
-    EXPECT_LT(relative_error(hidden, sum), 1e-6);
+    EXPECT_LT(relative_error(hidden.span(), sum.span()), 1e-6);
     Matrix<float> rounded = recorder.inputs[2].copy();
     linalg::quantize_rows_reference(rounded, {false, 0.03F, -9, 0});
-    EXPECT_GT(relative_error(rounded, recorder.inputs[2]), 1e-3);
+    EXPECT_GT(relative_error(rounded.span(), recorder.inputs[2].span()), 1e-3);
   }
 }
 

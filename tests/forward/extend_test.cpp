@@ -8,6 +8,7 @@
 #include "linalg/gemm.hpp"
 #include "tests/support/in_memory_source.hpp"
 #include "tests/support/random_matrix.hpp"
+#include "tests/support/relative_error.hpp"
 
 // A block over a sequence that grows, against the same block over the whole sequence.
 namespace tessera::forward {
@@ -16,6 +17,7 @@ namespace {
 using linalg::WeightOrder;
 using test::random_matrix;
 using test::random_weights;
+using test::relative_error;
 using test::tiny_config;
 
 struct Variant {
@@ -40,16 +42,6 @@ const Variant kVariants[] = {
     {"phi3", [](model::ModelConfig& c) { c = test::tiny_phi3_config(); }},
     {"opt", [](model::ModelConfig& c) { c = test::tiny_opt_config(); }},
 };
-
-double relative_error(const Matrix<float>& x, const Matrix<float>& expected) {
-  double error = 0, size = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double wanted = static_cast<double>(expected.data()[i]);
-    error += std::pow(static_cast<double>(x.data()[i]) - wanted, 2);
-    size += wanted * wanted;
-  }
-  return std::sqrt(error / size);
-}
 
 constexpr std::size_t kLength = 300;  // of the whole sequence: a tile of run and a bit
 
@@ -94,7 +86,7 @@ TEST(Extend, AgreesWithTheWholeSequenceInEveryVariantAndAllPieces) {
         Matrix<float> hidden = input.copy();
         extend_by(threads, config, weights, lengths, hidden);
         // Each is within 1e-5 of the definition (block_test.cpp).
-        EXPECT_LT(relative_error(hidden, expected), 2e-5)
+        EXPECT_LT(relative_error(hidden.span(), expected.span()), 2e-5)
             << variant.name << ", pieces of " << lengths[0] << " and " << lengths.back();
       }
     }
@@ -162,8 +154,8 @@ TEST(Extend, ResidualsAreSelectedByThePositionInTheSequence) {
   BlockForward(config, kLength).run(threads, whole, {1, kLength}, expected, nullptr);
   BlockForward(config, kLength).run(threads, without, {1, kLength}, plain, nullptr);
   extend_by(threads, config, weights, pieces({66, 1, 65, 1}), hidden);
-  EXPECT_LT(relative_error(hidden, expected), 2e-5);
-  EXPECT_GT(relative_error(plain, expected), 1e-2);  // the residual is not lost in the tolerance
+  EXPECT_LT(relative_error(hidden.span(), expected.span()), 2e-5);
+  EXPECT_GT(relative_error(plain.span(), expected.span()), 1e-2);  // the residual is not lost in the tolerance
 }
 
 TEST(Extend, NoTokensIsNoWorkAndTooManyAreRefused) {

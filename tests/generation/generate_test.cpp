@@ -13,10 +13,12 @@
 #include "linalg/gemm.hpp"
 #include "tests/support/in_memory_source.hpp"
 #include "tests/support/random_matrix.hpp"
+#include "tests/support/relative_error.hpp"
 
 namespace tessera::generation {
 namespace {
 
+using test::relative_error;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -46,15 +48,6 @@ Matrix<float> whole_logits(const model::ModelConfig& config, const model::Tensor
   }
   ends.logits(hidden, logits);
   return logits;
-}
-
-double relative_error(std::span<const float> x, std::span<const float> expected) {
-  double error = 0, size = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    error += std::pow(static_cast<double>(x[i]) - static_cast<double>(expected[i]), 2);
-    size += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  return std::sqrt(error / size);
 }
 
 Generation generated(const model::ModelConfig& config, const Tokens& prompt,
