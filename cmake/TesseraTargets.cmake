@@ -7,8 +7,8 @@ target_compile_options(tessera_options INTERFACE -Wall -Wextra -Wpedantic -Wshad
   -ffp-contract=fast)          # fused multiply-adds; the same binary still gives the same bytes
 target_compile_definitions(tessera_options INTERFACE
   $<$<BOOL:${TESSERA_DEBUG_CHECKS}>:TESSERA_DEBUG_CHECKS>)
-if(TESSERA_NATIVE)
-  target_compile_options(tessera_options INTERFACE -march=native -mprefer-vector-width=512)
+if(TESSERA_ARCH)
+  target_compile_options(tessera_options INTERFACE -march=${TESSERA_ARCH} -mprefer-vector-width=512)
 endif()
 if(TESSERA_SANITIZE)
   target_compile_options(tessera_options INTERFACE -fsanitize=${TESSERA_SANITIZE} -fno-sanitize-recover=all

@@ -25,6 +25,8 @@ std::string default_cell(const Key& key) {
 
 std::string meaning_cell(const Key& key) {
   std::string meaning = cell(key.text);
+  const bool goes_on = !key.notes.has_effect || !key.notes.aliases.empty();
+  if (goes_on && meaning.ends_with('.')) meaning.pop_back();  // a section's is a sentence
   if (!key.notes.has_effect) meaning += "; without effect on the result";
   for (std::size_t i = 0; i < key.notes.aliases.size(); ++i) {
     meaning += (i == 0 ? "; also read as " : ", ") + code(key.notes.aliases[i]);

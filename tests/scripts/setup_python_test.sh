@@ -5,8 +5,9 @@
 source "$(dirname "${BASH_SOURCE[0]}")/support.sh"
 
 copy=$scratch/repository
-mkdir -p "$copy/scripts"
+mkdir -p "$copy/scripts/helpers"
 cp "$root/scripts/setup-python" "$root/scripts/requirements.txt" "$copy/scripts/"
+cp "$root/scripts/helpers/environment.sh" "$copy/scripts/helpers/"
 script=$copy/scripts/setup-python
 hollow_python() { # PIP_EXIT_CODE
   fake python3 "
