@@ -64,13 +64,15 @@ Matrix<float> HiddenStates::load(std::size_t block, std::size_t shard) const {
   return std::move(stored.hidden);
 }
 
+void HiddenStates::fetch(std::size_t shard, std::size_t block) {
+  if (is_kept_in_memory_) return;
+  states_.clear();
+  states_[shard] = block == 0 ? embed(shards_.at(shard)) : load(block - 1, shard);
+}
+
 void HiddenStates::advance(std::size_t shard, const forward::BlockWeights& weights,
                            std::size_t block, BlockStatistics* partial) {
   const Tile samples = shards_.at(shard);
-  if (!is_kept_in_memory_) {
-    states_.clear();
-    states_[shard] = block == 0 ? embed(samples) : load(block - 1, shard);
-  }
   Matrix<float>& hidden = states_.at(shard);
   const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / length_);
   for (std::size_t i = 0; i < num_tiles(samples.size(), per_batch); ++i) {

@@ -25,8 +25,11 @@ class HiddenStates {
   HiddenStates(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
                std::vector<Tile> shards, std::vector<std::size_t> mine, std::size_t first_block);
 
-  /// Moves @p shard of this rank through block @p block, adding what linear layers see to @p
-  /// partial unless it is null.
+  /// Brings @p shard of this rank to where block @p block takes it up. Apart from advance(),
+  /// because embedding takes the embeddings' memory: it can go before the block's statistics come.
+  void fetch(std::size_t shard, std::size_t block);
+  /// Moves @p shard through block @p block, adding what linear layers see to @p partial unless it
+  /// is null. @pre fetch(shard, block)
   void advance(std::size_t shard, const forward::BlockWeights& weights, std::size_t block,
                BlockStatistics* partial);
 

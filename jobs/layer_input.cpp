@@ -45,7 +45,7 @@ bool is_idle(const model::LinearLayer& layer, const calibration::InputStatistics
   return layer.expert && statistics.hessian.num_tokens == 0;
 }
 
-LayerInput input_of(const model::LinearLayer& layer, const calibration::InputStatistics& statistics,
+LayerInput input_of(const model::LinearLayer& layer, calibration::InputStatistics statistics,
                     std::span<const float> scale) {
   LayerInput input;
   if (is_idle(layer, statistics)) {
@@ -56,10 +56,11 @@ LayerInput input_of(const model::LinearLayer& layer, const calibration::InputSta
         "without knowing what they multiply)",
         *layer.expert, layer.block);
   } else {
-    input.hessian = calibration::hessian_of(statistics.hessian);
+    const std::uint64_t num_tokens = statistics.hessian.num_tokens;
     input.mean = statistics.mean();
+    input.hessian = calibration::hessian_of(std::move(statistics.hessian.sum), num_tokens);
     if (!statistics.left_sum.empty()) {
-      input.left = calibration::hessian_of(statistics.left_sum, statistics.hessian.num_tokens);
+      input.left = calibration::hessian_of(std::move(statistics.left_sum), num_tokens);
     }
   }
   input.tokens = statistics.token_rows.copy();

@@ -1,6 +1,10 @@
 #include "jobs/machine.hpp"
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
+#include <optional>
+#include <string>
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -19,7 +23,44 @@ std::string processor_name() {
   return "unknown";
 }
 
+/// The number behind @p key in a file of lines "MemAvailable:  123 kB"; 0 where there is none.
+std::uint64_t number_behind(const std::string& key, const std::filesystem::path& file) {
+  std::ifstream in(file);
+  for (std::string word; in >> word;) {
+    std::uint64_t number = 0;
+    if (word == key && in >> number) return number;
+  }
+  return 0;
+}
+
+/// The number a file begins with; nothing where it says "max" or is not there.
+std::optional<std::uint64_t> number_in(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::uint64_t number = 0;
+  return in >> number ? std::optional(number) : std::nullopt;
+}
+
+/// This process's control group below /sys/fs/cgroup; "0::/path" is its line.
+std::filesystem::path control_group() {
+  std::ifstream in("/proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("0::/")) return "/sys/fs/cgroup" + line.substr(3);
+  }
+  return "/sys/fs/cgroup";
+}
+
 }  // namespace
+
+std::uint64_t available_memory_bytes() {
+  std::uint64_t available = number_behind("MemAvailable:", "/proc/meminfo") * 1024;
+  for (auto group = control_group(); group.has_relative_path(); group = group.parent_path()) {
+    const auto limit = number_in(group / "memory.max"), used = number_in(group / "memory.current");
+    if (!limit || !used) continue;
+    const auto held = *used - std::min(*used, number_behind("inactive_file", group / "memory.stat"));
+    available = std::min(available, *limit - std::min(*limit, held));
+  }
+  return available;
+}
 
 MachineReport describe_machine(std::size_t num_threads) {
   const auto pages = sysconf(_SC_PHYS_PAGES);

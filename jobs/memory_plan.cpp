@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/human_text.hpp"
+#include "forward/block.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -17,19 +18,22 @@ constexpr Bytes kProgram = Bytes{100} << 20;
 constexpr Bytes kBatchTokens = 4096;
 
 struct Sizes {
-  Bytes weights = 0;        ///< one block's, as they are multiplied
+  Bytes weights = 0;        ///< one block's, as they are multiplied, and a layer as it is read
   Bytes intermediates = 0;  ///< of a batch inside a block
+  Bytes scratch = 0;        ///< of each thread inside a block
   Bytes partial = 0;        ///< statistics of one block, whole Hessians
-  Bytes ends = 0;           ///< embedding and head
+  Bytes ends = 0;           ///< embedding and head, and one of them in another form
   Bytes solve = 0;          ///< the costliest layer's solve
 };
 
-/// A solve holds the Hessian as stored and divided, its prepared form and the factor (fp64), and
-/// the weights, their transposed tiles, the remainders and the result (fp32).
+/// While a Hessian is factored: itself (fp64), its factor's triangle (fp64) and the inverse of that
+/// (fp32), or with integers then the square (fp32); the weights, their tiles and what is rounded of
+/// them (fp32). While codebooks are found: the Hessian, one square in fp32, and the vectors that are
+/// clustered twice.
 Bytes solve_bytes(const model::LinearLayer& layer) {
-  constexpr Bytes kHessians = 4, kWeights = 8;
   const Bytes n = layer.in_features, m = layer.out_features;
-  return kHessians * n * n * sizeof(double) + kWeights * m * n * sizeof(float);
+  const Bytes square = n * n * sizeof(float), weights = m * n * sizeof(float);
+  return std::max(4 * square + 4 * weights, 3 * square + 8 * weights);
 }
 
 /// With residuals also what compensation leaves and what is minimized; the residual's codes and its
@@ -46,17 +50,23 @@ Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
                const std::vector<LayerUnit>& units) {
   Sizes sizes;
   const calibration::StatisticsExtras extras = extras_of(job);
+  Bytes largest = 0;
   for (const auto& layer : model::linear_layers(config, 0)) {
-    sizes.weights += 2 * sizeof(float) * layer.in_features * layer.out_features;
+    const Bytes bytes = sizeof(float) * layer.in_features * layer.out_features;
+    sizes.weights += bytes;
+    largest = std::max(largest, bytes);
   }
+  sizes.weights += 2 * largest;
   const Bytes length =
       static_cast<Bytes>(std::max(job.calibration.max_seq_length,
                                   job.evaluation.is_wanted() ? job.evaluation.context_length : 1));
   const Bytes tokens = std::max(kBatchTokens, length);
   sizes.intermediates = sizeof(float) * tokens *
-                        (4 * config.hidden_size + 2 * config.q_size() + 2 * config.kv_size() +
-                         3 * config.intermediate_size +
+                        (2 * config.hidden_size + config.q_size() + 2 * config.kv_size() +
+                         2 * config.intermediate_size +
                          config.experts_per_token * (2 * config.hidden_size + config.expert_size));
+  sizes.scratch = (Bytes{8} << 20) + sizeof(float) * forward::BlockForward::kTokenTile *
+                                         (2 * config.intermediate_size + config.hidden_size);
   for (const auto& role : roles_of_block(units, units.front().layer.block)) {
     const Bytes n = channels_of(config, role);
     const Bytes triangles = extras.k_chunk > 0 ? 2 : 1;
@@ -111,17 +121,23 @@ MemoryPlan plan_memory(const QuantizeJob& job, const model::ModelConfig& config,
       (static_cast<Bytes>(job.calibration.num_samples) + num_shards - 1) / num_shards;
   const Bytes one_shard = hidden_bytes(samples_a_shard * length);
   const Bytes own_shards = one_shard * ((num_shards + num_ranks - 1) / num_ranks);
-  // Beside the partial: this rank's slabs of the sum, and per thread a product of one tile.
-  const Bytes sums = sizes.partial / num_ranks + sizes.partial / 2;
-  const Bytes calibrate = kProgram + sizes.weights + std::max(sizes.intermediates, sizes.ends / 2) +
-                          sizes.partial + sums + num_threads * (Bytes{8} << 20);
+  // This rank's slabs of the sum, the triangles alone, and messages.
+  constexpr Bytes kSlab = Bytes{128} << 20, kMessage = Bytes{1} << 20;
+  const Bytes triangles = sizes.partial / 2;
+  const Bytes sums =
+      std::min(triangles, triangles / num_ranks + kSlab) + 2 * num_ranks * kMessage;
+  // Tokens are embedded before the partial is there.
+  const Bytes calibrate =
+      kProgram + sizes.weights + sums + num_threads * sizes.scratch +
+      std::max(sizes.ends * 2 / 3, sizes.intermediates + sizes.partial);
 
   MemoryPlan plan;
   plan.hidden_in_memory = bound == 0 || calibrate + own_shards <= bound;
   plan.calibrate_bytes = calibrate + (plan.hidden_in_memory ? own_shards : one_shard);
   plan.solve_bytes = kProgram + sizes.solve;
   plan.assemble_bytes = kProgram + sizes.ends;
-  const Bytes evaluate = kProgram + sizes.ends + sizes.weights + sizes.intermediates;
+  const Bytes evaluate = kProgram + sizes.ends + sizes.weights + sizes.intermediates +
+                         num_threads * sizes.scratch;
   const auto context = static_cast<Bytes>(job.evaluation.context_length);
   const Bytes least_hidden = hidden_bytes(std::max(kBatchTokens, context));
   plan.evaluate_bytes = job.evaluation.is_wanted() ? evaluate + least_hidden : 0;

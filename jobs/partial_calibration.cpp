@@ -50,6 +50,7 @@ class PartialCalibration {
 
   void calibrate_block(HiddenStates& hidden, std::size_t shard, std::size_t block, bool is_last) {
     const auto weights = forward::load_block(prepared_.config, *prepared_.weights, block);
+    hidden.fetch(shard, block);
     BlockStatistics partial =
         empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.extras);
     hidden.advance(shard, weights, block, &partial);

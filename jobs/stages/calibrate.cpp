@@ -94,6 +94,7 @@ class Calibration {
       const std::size_t in_round = std::min(run_.comm.size(), shards_.size() - first);
       BlockStatistics partial;
       if (shard < shards_.size()) {
+        hidden.fetch(shard, block);
         if (is_wanted) {
           partial = empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.extras);
         }

@@ -59,9 +59,10 @@ class BlockEqualizer {
     require(consumer != nullptr, "an input with statistics is some unit's");
     const auto slabs =
         slab_files(prepared_.config, prepared_.units, block_, prepared_.extras);
-    const auto statistics = load_statistics(work_, slabs, role);
+    auto statistics = load_statistics(work_, slabs, role);
     if (role.expert && statistics.hessian.num_tokens == 0) return {{}, "none: no tokens", 0, 0};
-    const Matrix<double> hessian = calibration::hessian_of(statistics.hessian);
+    const Matrix<double> hessian = calibration::hessian_of(std::move(statistics.hessian.sum),
+                                                           statistics.hessian.num_tokens);
     solver::SharedInput input{fmt::format("block {}, {}", block_, model::name_of(role)),
                               {weights.begin(), weights.end()},
                               hessian,

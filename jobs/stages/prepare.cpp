@@ -182,14 +182,18 @@ void begin(RunContext& run, WorkFolder& work, const PreparedRun& prepared, Exist
 
 }  // namespace
 
+PreparedRun open_on_this_rank(RunContext& run, const QuantizeJob& job) {
+  require_replaceable(job.output.dir);
+  PreparedRun opened = open_model(run, job);
+  check_format(run.log, opened);
+  return opened;
+}
+
 PreparedRun open_inputs(RunContext& run, const QuantizeJob& job, const WorkFolder& work,
                         ExistingRun existing) {
   return cluster::on_all_ranks(run.comm, [&] {
     work.require_usable(existing);
-    require_replaceable(job.output.dir);
-    PreparedRun opened = open_model(run, job);
-    check_format(run.log, opened);
-    return opened;
+    return open_on_this_rank(run, job);
   });
 }
 

@@ -11,6 +11,10 @@ namespace tessera::jobs {
 PreparedRun open_inputs(RunContext& run, const QuantizeJob& job, const WorkFolder& work,
                         ExistingRun existing);
 
+/// The same on this rank alone, whatever the work folder holds: for a preflight, whose ranks tell
+/// each other what failed.
+PreparedRun open_on_this_rank(RunContext& run, const QuantizeJob& job);
+
 /// Gets the tokens, fingerprints everything, and starts or resumes the run in @p work. Writes below
 /// the work folder only. Collective.
 void prepare(RunContext& run, PreparedRun& prepared, WorkFolder& work, ExistingRun existing);

@@ -1,6 +1,7 @@
 #include "calibration/hessian.hpp"
 
 #include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -11,25 +12,28 @@ namespace tessera::calibration {
 Matrix<double> hessian_of(const HessianSum& sum) { return hessian_of(sum.sum, sum.num_tokens); }
 
 Matrix<double> hessian_of(const Matrix<double>& sum, std::uint64_t num_tokens) {
+  return hessian_of(sum.copy(), num_tokens);
+}
+
+Matrix<double> hessian_of(Matrix<double>&& sum, std::uint64_t num_tokens) {
   if (num_tokens == 0) {
     throw InputError(
         "a layer's statistics count no tokens (nothing was calibrated). Give calibration samples.");
   }
-  const std::size_t n = sum.rows();
   const double count = static_cast<double>(num_tokens);
-  Matrix<double> hessian(n, n);
-  for (std::size_t i = 0; i < n; ++i) {
+  for (std::size_t i = 0; i < sum.rows(); ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
-      hessian(i, j) = sum(i, j) / count;
-      if (!std::isfinite(hessian(i, j))) {
+      sum(i, j) /= count;
+      if (!std::isfinite(sum(i, j))) {
         throw InputError(fmt::format(
             "the second moment of channels {} and {} is {} after {} tokens (it must be finite). "
             "Look at the weights of the layers before.",
-            i, j, hessian(i, j), num_tokens));
+            i, j, sum(i, j), num_tokens));
       }
     }
+    for (std::size_t j = i + 1; j < sum.cols(); ++j) sum(i, j) = 0;
   }
-  return hessian;
+  return std::move(sum);
 }
 
 std::vector<std::size_t> dead_channels(const HessianSum& sum) {

@@ -12,6 +12,8 @@ namespace tessera::calibration {
 Matrix<double> hessian_of(const HessianSum& sum);
 /// The same of another sum over @p num_tokens tokens.
 Matrix<double> hessian_of(const Matrix<double>& sum, std::uint64_t num_tokens);
+/// The same in the sum's own memory, where two squares would be one too many.
+Matrix<double> hessian_of(Matrix<double>&& sum, std::uint64_t num_tokens);
 
 /// Channels that no token ever reached: their diagonal is exactly zero. In rising order.
 std::vector<std::size_t> dead_channels(const HessianSum& sum);

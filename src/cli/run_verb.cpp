@@ -1,13 +1,10 @@
 #include <cstdio>
-#include <memory>
-#include <thread>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/launched_ranks.hpp"
 #include "cli/run_summary.hpp"
-#include "cli/signals.hpp"
-#include "cli/terminal_log.hpp"
 #include "cli/verbs.hpp"
 #include "cluster/agreement.hpp"
 #include "core/error.hpp"
@@ -101,32 +98,8 @@ JsonValue document_of(const jobs::RunReport& report) {
   return document;
 }
 
-/// Says nothing on ranks other than the first: people read one terminal.
-class QuietButFirst {
- public:
-  QuietButFirst(bool is_first, bool is_verbose) {
-    if (is_first) {
-      log_ = std::make_unique<TerminalLog>(stderr,
-                                           TerminalLog::Options{is_verbose, stderr_is_terminal()});
-    } else {
-      log_ = std::make_unique<SilentLog>();
-    }
-  }
-  Log& get() { return *log_; }
-
- private:
-  std::unique_ptr<Log> log_;
-};
-
-std::size_t threads_of_rank(cluster::Communicator& comm, const jobs::RuntimeSettings& settings) {
-  const std::size_t local_size = cluster::ranks_of_this_node(comm);
-  if (settings.threads > 0) return static_cast<std::size_t>(settings.threads);
-  return cluster::threads_for_rank(Threads::cores_available(), std::thread::hardware_concurrency(),
-                                   local_size);
-}
-
 int run_on_rank(const RunArguments& arguments, cluster::Communicator& comm, StopFlag& stop) {
-  QuietButFirst terminal(comm.is_first(), arguments.verbose);
+  const auto terminal = terminal_of_first(comm.is_first(), arguments.verbose);
   const auto file = cluster::on_all_ranks(comm, [&] {
     return arguments.module.empty() ? jobs::read_job(arguments.job, arguments.set)
                                     : job_of_redo(arguments);
@@ -134,10 +107,10 @@ int run_on_rank(const RunArguments& arguments, cluster::Communicator& comm, Stop
   const auto& settings = file.job.runtime;
   jobs::JsonlLog events(settings.work_dir / fmt::format("logs/rank-{:05}.jsonl", comm.rank()),
                         settings.work_dir / "journal.jsonl");
-  jobs::TeeLog log(terminal.get(), events);
+  jobs::TeeLog log(*terminal, events);
   for (const std::string& note : file.notes) log.info(note);
 
-  Threads threads(threads_of_rank(comm, settings));
+  Threads threads(threads_of_rank(comm, settings.threads));
   threads.poll_with([&] {
     stop.check();
     comm.progress();
@@ -171,21 +144,10 @@ int run_on_rank(const RunArguments& arguments, cluster::Communicator& comm, Stop
   }
 }
 
-/// Alone or as one of several ranks, whatever becomes of it.
 int run_as_launched(const RunArguments& arguments) {
-  static StopFlag stop;
-  stop_on_signals(stop);
-  const auto launched = cluster::launch_environment();
-  if (!launched.launcher.empty()) stop_without_launcher();
-  const auto comm = cluster::connect(launched, stop);
-  try {
-    return run_on_rank(arguments, *comm, stop);
-  } catch (...) {
-    // Together, so that a launcher sees one exit code and not the signals it ends stragglers with.
-    constexpr double kGraceSeconds = 10;
-    comm->leave_together(kGraceSeconds);
-    throw;
-  }
+  return on_every_rank([&](cluster::Communicator& comm, StopFlag& stop) {
+    return run_on_rank(arguments, comm, stop);
+  });
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ enum ExitCode : int {
 };
 
 int run_verb(const Arguments& arguments);
+int preflight_verb(const Arguments& arguments);
 int redo_verb(const Arguments& arguments);
 int eval_verb(const Arguments& arguments);
 int generate_verb(const Arguments& arguments);

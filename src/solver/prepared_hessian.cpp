@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "linalg/cholesky.hpp"
@@ -34,35 +35,48 @@ double typical_diagonal(MatrixView<const double> hessian) {
   return sum > 0 ? std::max(sum / static_cast<double>(num_kept), kLeastShare * mean) : mean;
 }
 
-/// S (H / mean + damp I) S by position, in fp64, full square.
-Matrix<double> transform(MatrixView<const double> hessian, std::span<const float> scale,
-                         std::span<const std::uint32_t> perm, double damp, bool diagonal_only) {
-  const std::size_t n = hessian.rows;
-  const double mean = mean_diagonal(hessian);
-  damp *= typical_diagonal(hessian) / mean;
-  Matrix<double> result(n, n);
-  for (std::size_t p = 0; p < n; ++p) {
+/// S (H / mean + damp I) S by position.
+class Transformed {
+ public:
+  Transformed(MatrixView<const double> hessian, std::span<const float> scale,
+              std::span<const std::uint32_t> perm, double damp_fraction, bool diagonal_only)
+      : hessian_(hessian),
+        scale_(scale),
+        perm_(perm),
+        mean_(mean_diagonal(hessian)),
+        damp_(damp_fraction * (typical_diagonal(hessian) / mean_)),
+        diagonal_only_(diagonal_only) {}
+
+  /// Row @p p up to the diagonal.
+  void fill_row(std::size_t p, std::span<double> out) const {
     for (std::size_t q = 0; q <= p; ++q) {
-      if (diagonal_only && p != q) continue;
-      const std::size_t i = std::max(perm[p], perm[q]), j = std::min(perm[p], perm[q]);
-      const double value = hessian(i, j) / mean + (p == q ? damp : 0.0);
-      result(p, q) = result(q, p) = value * scale[i] * scale[j];
+      const std::size_t i = std::max(perm_[p], perm_[q]), j = std::min(perm_[p], perm_[q]);
+      const double value = hessian_(i, j) / mean_ + (p == q ? damp_ : 0.0);
+      out[q] = diagonal_only_ && p != q ? 0.0 : value * scale_[i] * scale_[j];
     }
   }
-  return result;
+
+ private:
+  MatrixView<const double> hessian_;
+  std::span<const float> scale_;
+  std::span<const std::uint32_t> perm_;
+  double mean_, damp_;
+  bool diagonal_only_;
+};
+
+bool is_usable(const Matrix<float>& factor) {
+  return std::ranges::all_of(factor.span(), [](float value) { return std::isfinite(value); });
 }
 
-Matrix<float> in_fp32(const Matrix<double>& a) {
-  Matrix<float> b(a.rows(), a.cols());
-  for (std::size_t k = 0; k < a.size(); ++k) b.data()[k] = static_cast<float>(a.data()[k]);
-  return b;
-}
-
-bool is_usable(const Matrix<double>& factor) {
-  for (const double value : factor.span()) {
-    if (!std::isfinite(value)) return false;
+/// The diagonal's own factor.
+Matrix<float> diagonal_factor(const Transformed& diagonal, std::size_t n) {
+  Matrix<float> factor(n, n);
+  std::vector<double> row(n);
+  for (std::size_t p = 0; p < n; ++p) {
+    diagonal.fill_row(p, row);
+    factor(p, p) = static_cast<float>(1.0 / std::sqrt(row[p]));
   }
-  return true;
+  return factor;
 }
 
 }  // namespace
@@ -85,34 +99,48 @@ std::vector<double> column_importance(MatrixView<const double> hessian, std::spa
   return importance;
 }
 
-PreparedHessian prepare_hessian(MatrixView<const double> hessian, std::span<const float> scale,
-                                std::span<const std::uint32_t> perm, double damp_fraction) {
+PreparedHessian prepare_hessian(Threads& threads, MatrixView<const double> hessian,
+                                std::span<const float> scale, std::span<const std::uint32_t> perm,
+                                double damp_fraction) {
   PreparedHessian prepared;
   for (const double factor : {1.0, 10.0, 100.0}) {
     prepared.damp_fraction = damp_fraction * factor;
-    const Matrix<double> square = transform(hessian, scale, perm, prepared.damp_fraction, false);
-    const auto upper = linalg::inverse_upper_factor(square);
-    if (upper && is_usable(*upper)) {
-      if (factor > 1) {
-        prepared.remarks.push_back(fmt::format("damping raised from {} to {} (the Hessian was not positive definite)",
-                                               damp_fraction, prepared.damp_fraction));
-      }
-      prepared.square = in_fp32(square);
-      prepared.inverse_upper = in_fp32(*upper);
-      return prepared;
+    const Transformed transformed(hessian, scale, perm, prepared.damp_fraction, false);
+    auto upper = linalg::inverse_upper_factor_fp32(
+        threads, hessian.rows,
+        [&](std::size_t p, std::span<double> out) { transformed.fill_row(p, out); });
+    if (!upper || !is_usable(*upper)) continue;
+    if (factor > 1) {
+      prepared.remarks.push_back(
+          fmt::format("damping raised from {} to {} (the Hessian was not positive definite)",
+                      damp_fraction, prepared.damp_fraction));
     }
+    prepared.inverse_upper = std::move(*upper);
+    return prepared;
   }
   prepared.is_diagonal = true;
-  prepared.remarks.push_back("only the Hessian's diagonal was used (it was not positive definite at any damping tried). "
-                             "Calibrate on more samples or raise quantize.dampening_frac");
+  prepared.remarks.push_back(
+      "only the Hessian's diagonal was used (it was not positive definite at any damping tried). "
+      "Calibrate on more samples or raise quantize.dampening_frac");
   prepared.damp_fraction = std::fmax(damp_fraction, 0.01);
-  const Matrix<double> square = transform(hessian, scale, perm, prepared.damp_fraction, true);
-  prepared.square = in_fp32(square);
-  prepared.inverse_upper = Matrix<float>(square.rows(), square.cols());
-  for (std::size_t p = 0; p < square.rows(); ++p) {
-    prepared.inverse_upper(p, p) = static_cast<float>(1.0 / std::sqrt(square(p, p)));
-  }
+  const Transformed diagonal(hessian, scale, perm, prepared.damp_fraction, true);
+  prepared.inverse_upper = diagonal_factor(diagonal, hessian.rows);
   return prepared;
+}
+
+Matrix<float> prepared_square(const PreparedHessian& prepared, MatrixView<const double> hessian,
+                              std::span<const float> scale, std::span<const std::uint32_t> perm) {
+  const std::size_t n = hessian.rows;
+  const Transformed transformed(hessian, scale, perm, prepared.damp_fraction, prepared.is_diagonal);
+  Matrix<float> square(n, n);
+  std::vector<double> row(n);
+  for (std::size_t p = 0; p < n; ++p) {
+    transformed.fill_row(p, row);
+    for (std::size_t q = 0; q <= p; ++q) {
+      square(p, q) = square(q, p) = static_cast<float>(row[q]);
+    }
+  }
+  return square;
 }
 
 }  // namespace tessera::solver

@@ -38,6 +38,16 @@ TEST(Hessian, IsDividedOnce) {
   EXPECT_EQ(hessian(0, 2), 0) << "lower triangle only";
 }
 
+TEST(Hessian, IsDividedInPlaceWhereTheSumIsGivenUp) {
+  HessianSum sum = sum_of_three();
+  sum.sum(0, 1) = 7;  // above the diagonal anything may stand
+  const double* memory = sum.sum.data();
+  const Matrix<double> hessian = hessian_of(std::move(sum.sum), sum.num_tokens);
+  EXPECT_EQ(hessian.data(), memory);
+  EXPECT_EQ(hessian(2, 0), 0.5);
+  EXPECT_EQ(hessian(0, 1), 0);
+}
+
 TEST(Hessian, DeadChannelsAreThoseNoTokenReached) {
   HessianSum sum = sum_of_three();
   EXPECT_THAT(dead_channels(sum), ElementsAre(1));

@@ -1,5 +1,6 @@
 #include "linalg/cholesky.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -23,6 +24,11 @@ Matrix<double> lower_hessian(std::size_t n) {
 
 double lower(const Matrix<double>& h, std::size_t i, std::size_t j) {
   return i >= j ? h(i, j) : h(j, i);
+}
+
+std::optional<Matrix<double>> inverse_upper_factor(const Matrix<double>& h) {
+  Threads alone(1);
+  return linalg::inverse_upper_factor(alone, h);
 }
 
 class InverseFactor : public ::testing::TestWithParam<std::size_t> {};
@@ -89,10 +95,28 @@ TEST(InverseFactorEdges, AnyNumberOfThreadsGivesTheSameBits) {
   ASSERT_TRUE(expected);
   for (const std::size_t count : {2, 3}) {
     Threads threads(count);
-    const auto u = inverse_upper_factor(threads, h);
+    const auto u = linalg::inverse_upper_factor(threads, h);
     ASSERT_TRUE(u);
     EXPECT_EQ(std::memcmp(u->data(), expected->data(), u->size() * sizeof(double)), 0) << count;
   }
+}
+
+TEST(InverseFactorEdges, OfRowsAsTheyComeIsTheSameRounded) {
+  Threads threads(2);
+  for (const std::size_t n : {0, 1, 129, 300}) {
+    const Matrix<double> h = lower_hessian(n);
+    const auto u = inverse_upper_factor_fp32(threads, n, [&](std::size_t i, std::span<double> out) {
+      std::ranges::copy(h.view().row_span(i).first(i + 1), out.begin());
+    });
+    const auto expected = inverse_upper_factor(h);
+    ASSERT_TRUE(u && expected);
+    ASSERT_EQ(u->rows(), n);
+    for (std::size_t k = 0; k < u->size(); ++k) {
+      ASSERT_EQ(u->data()[k], static_cast<float>(expected->data()[k])) << n << ": " << k;
+    }
+  }
+  const auto singular = [](std::size_t, std::span<double> out) { std::ranges::fill(out, 1.0); };
+  EXPECT_FALSE(inverse_upper_factor_fp32(threads, 2, singular));
 }
 
 TEST(InverseFactorEdges, MatricesThatAreNotPositiveDefinite) {

@@ -25,10 +25,10 @@ TEST_P(ColumnPass, AgreesWithTheRecursion) {
   std::size_t different = 0, total = 0;
   for (RowTile& tile : bench.tiles) {
     quantize_columns_reference(bench.prepared.inverse_upper, bench.layout.segments, bench.assigners, tile);
-    reference_loss += refresh_gradient(bench.prepared.square, tile);
+    reference_loss += refresh_gradient(bench.square, tile);
     const Matrix<float> expected = tile.quantized.copy();
     quantize_columns(bench.prepared.inverse_upper, bench.layout.segments, bench.assigners, tile);
-    loss += refresh_gradient(bench.prepared.square, tile);
+    loss += refresh_gradient(bench.square, tile);
     for (std::size_t k = 0; k < expected.size(); ++k) different += expected.data()[k] != tile.quantized.data()[k] ? 1 : 0;
     total += expected.size();
   }
@@ -48,12 +48,12 @@ TEST(ColumnPass, ErrorFeedbackBeatsPlainRounding) {
   VectorAssigner::Scratch scratch;
   for (RowTile& tile : bench.tiles) {
     quantize_columns(bench.prepared.inverse_upper, bench.layout.segments, bench.assigners, tile);
-    fed_back += refresh_gradient(bench.prepared.square, tile);
+    fed_back += refresh_gradient(bench.square, tile);
     for (std::size_t p = 0; p < 96; ++p) {
       bench.assigners[0].assign({tile.weight.row(p), tile.rows.size()}, main_of(tile, bench.layout.segments[0], p), {},
                                 {tile.quantized.row(p), tile.rows.size()}, scratch);
     }
-    plain += refresh_gradient(bench.prepared.square, tile);
+    plain += refresh_gradient(bench.square, tile);
   }
   EXPECT_LT(fed_back, 0.8 * plain);
 }

@@ -153,7 +153,8 @@ TEST(ReestimateScales, FindsTheMinimumAndKeepsTheGradientTrue) {
   const std::vector<float> ones(cols, 1.0f);
   const auto importance = column_importance(hessian, ones, 0.01);
   const IntegerLayout layout = lay_out_integers(importance, settings);
-  const PreparedHessian prepared = prepare_hessian(hessian, ones, layout.perm, 0.01);
+  const PreparedHessian prepared = prepare_hessian(threads, hessian, ones, layout.perm, 0.01);
+  const Matrix<float> square = prepared_square(prepared, hessian, ones, layout.perm);
   const GridRule rule = grid_rule(settings, StoredType::float32);
   auto tiles = make_integer_tiles(threads, weight, layout);
   IntegerTile& tile = tiles.at(0);
@@ -161,10 +162,10 @@ TEST(ReestimateScales, FindsTheMinimumAndKeepsTheGradientTrue) {
   for (std::size_t p = 0; p < cols; ++p) {
     round_to_grid(rule, layout, p, {tile.weight.row(p), rows}, tile, {tile.quantized.row(p), rows});
   }
-  const double before = refresh_gradient(prepared.square, tile);
-  reestimate_scales(prepared.square, rule, layout, tile);
+  const double before = refresh_gradient(square, tile);
+  reestimate_scales(square, rule, layout, tile);
   const Matrix<float> kept = tile.gradient.copy();
-  const double least = refresh_gradient(prepared.square, tile);
+  const double least = refresh_gradient(square, tile);
   EXPECT_LT(least, before);
   for (std::size_t k = 0; k < kept.size(); ++k) {
     EXPECT_NEAR(kept.data()[k], tile.gradient.data()[k], 1e-3);
@@ -173,7 +174,7 @@ TEST(ReestimateScales, FindsTheMinimumAndKeepsTheGradientTrue) {
     for (std::size_t p = 0; p < cols; ++p) {
       if (layout.group_of[p] == 2) tile.quantized(p, 4) *= factor;
     }
-    EXPECT_GT(refresh_gradient(prepared.square, tile), least);
+    EXPECT_GT(refresh_gradient(square, tile), least);
     for (std::size_t p = 0; p < cols; ++p) {
       if (layout.group_of[p] == 2) tile.quantized(p, 4) /= factor;
     }

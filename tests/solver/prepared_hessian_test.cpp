@@ -18,8 +18,21 @@ std::vector<std::uint32_t> identity(std::size_t n) {
   return perm;
 }
 
+/// Both forms of a prepared Hessian.
+struct Prepared : PreparedHessian {
+  Matrix<float> square;
+};
+
+Prepared prepare(const Matrix<double>& hessian, const std::vector<float>& scale,
+                 const std::vector<std::uint32_t>& perm, double damp_fraction) {
+  Threads threads(2);
+  Prepared prepared{prepare_hessian(threads, hessian, scale, perm, damp_fraction), {}};
+  prepared.square = prepared_square(prepared, hessian, scale, perm);
+  return prepared;
+}
+
 /// Largest entry of U^T U square - I.
-double inverse_error(const PreparedHessian& h) {
+double inverse_error(const Prepared& h) {
   const std::size_t n = h.square.rows();
   double worst = 0;
   for (std::size_t i = 0; i < n; ++i) {
@@ -39,7 +52,7 @@ double inverse_error(const PreparedHessian& h) {
 TEST(PreparedHessian, OneColumn) {
   Matrix<double> h(1, 1);
   h(0, 0) = 8;
-  const auto prepared = prepare_hessian(h, std::vector<float>{3}, identity(1), 0.5);
+  const auto prepared = prepare(h, std::vector<float>{3}, identity(1), 0.5);
   EXPECT_FLOAT_EQ(prepared.square(0, 0), 1.5f * 9);  // (8 / 8 + 0.5) * 3^2
   EXPECT_FLOAT_EQ(prepared.inverse_upper(0, 0), 1 / std::sqrt(13.5f));
 }
@@ -50,7 +63,7 @@ TEST(PreparedHessian, FactorBelongsToTheScaledPermutedMatrix) {
   std::vector<float> scale(n);
   for (std::size_t j = 0; j < n; ++j) scale[j] = 0.5f + static_cast<float>(j);
   std::vector<std::uint32_t> perm{4, 0, 8, 2, 6, 1, 3, 7, 5};
-  const auto prepared = prepare_hessian(h, scale, perm, 0.01);
+  const auto prepared = prepare(h, scale, perm, 0.01);
   double mean = 0;
   for (std::size_t j = 0; j < n; ++j) mean += h(j, j) / static_cast<double>(n);
   for (std::size_t p = 0; p < n; ++p) {
@@ -67,14 +80,14 @@ TEST(PreparedHessian, ImportanceIsItsDiagonal) {
   const auto h = test::random_hessian(5, 20, 3);
   const std::vector<float> scale{1, 2, 3, 4, 5};
   const auto importance = column_importance(h, scale, 0.02);
-  const auto prepared = prepare_hessian(h, scale, identity(5), 0.02);
+  const auto prepared = prepare(h, scale, identity(5), 0.02);
   for (std::size_t j = 0; j < 5; ++j) EXPECT_FLOAT_EQ(prepared.square(j, j), static_cast<float>(importance[j]));
 }
 
 TEST(PreparedHessian, NoInputAtAllIsPureDamping) {
   const Matrix<double> zero(4, 4);
   EXPECT_EQ(count_dead_columns(zero), 4);
-  const auto prepared = prepare_hessian(zero, std::vector<float>(4, 1), identity(4), 0.01);
+  const auto prepared = prepare(zero, std::vector<float>(4, 1), identity(4), 0.01);
   EXPECT_FALSE(prepared.is_diagonal);
   EXPECT_FLOAT_EQ(prepared.square(2, 2), 0.01f);
 }
@@ -83,7 +96,7 @@ TEST(PreparedHessian, RaisesDampingUntilItIsPositiveDefinite) {
   Matrix<double> h(2, 2);
   h(0, 0) = h(1, 1) = 1;
   h(1, 0) = h(0, 1) = 1.05;  // no second moment has this; damping 0.01 does not mend it, 0.1 does
-  const auto prepared = prepare_hessian(h, std::vector<float>{1, 1}, identity(2), 0.01);
+  const auto prepared = prepare(h, std::vector<float>{1, 1}, identity(2), 0.01);
   EXPECT_DOUBLE_EQ(prepared.damp_fraction, 0.1);
   ASSERT_EQ(prepared.remarks.size(), 1);
   EXPECT_THAT(prepared.remarks[0], HasSubstr("damping raised from 0.01 to 0.1"));
@@ -93,9 +106,11 @@ TEST(PreparedHessian, FallsBackToTheDiagonalAndSaysSo) {
   Matrix<double> h(2, 2);
   h(0, 0) = h(1, 1) = 1;
   h(1, 0) = h(0, 1) = 50;
-  const auto prepared = prepare_hessian(h, std::vector<float>{1, 1}, identity(2), 0.01);
+  const auto prepared = prepare(h, std::vector<float>{1, 1}, identity(2), 0.01);
   EXPECT_TRUE(prepared.is_diagonal);
   EXPECT_FLOAT_EQ(prepared.square(1, 0), 0);
+  EXPECT_FLOAT_EQ(prepared.inverse_upper(0, 1), 0);
+  EXPECT_FLOAT_EQ(prepared.inverse_upper(1, 1), 1 / std::sqrt(1.01f));
   EXPECT_THAT(prepared.remarks.back(), HasSubstr("only the Hessian's diagonal"));
 }
 

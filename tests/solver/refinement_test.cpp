@@ -14,7 +14,7 @@ double quantize(Workbench& bench) {
   double loss = 0;
   for (RowTile& tile : bench.tiles) {
     quantize_columns(bench.prepared.inverse_upper, bench.layout.segments, bench.assigners, tile);
-    loss += refresh_gradient(bench.prepared.square, tile);
+    loss += refresh_gradient(bench.square, tile);
   }
   return loss;
 }
@@ -27,7 +27,7 @@ double loss_with(Workbench& bench, const Codebook& codebook) {
       assigner.look_up(main_of(tile, codebook.segment, p), residual_of(tile, codebook.segment, p),
                        {tile.quantized.row(p), tile.rows.size()});
     }
-    loss += refresh_gradient(bench.prepared.square, tile);
+    loss += refresh_gradient(bench.square, tile);
   }
   return loss;
 }
@@ -36,12 +36,12 @@ TEST(CentroidReestimation, TheGradientVanishesAtItsResult) {
   Threads threads(2);
   Workbench bench(threads, 96, 70, small_settings(4, 16, 4));
   const double before = quantize(bench);
-  const Codebook best = reestimate_centroids(threads, bench.prepared.square, bench.tiles, bench.codebooks[0],
+  const Codebook best = reestimate_centroids(threads, bench.square, bench.tiles, bench.codebooks[0],
                                              StoredType::float32);
   const double after = loss_with(bench, best);
   EXPECT_LT(after, before);
   // A second step from the minimum of a quadratic has nowhere to go, up to the ridge and fp32.
-  const Matrix<double> again = centroid_change_dense(threads, bench.prepared.square, bench.tiles, best);
+  const Matrix<double> again = centroid_change_dense(threads, bench.square, bench.tiles, best);
   double moved = 0, size = 0;
   for (std::size_t c = 0; c < 16; ++c) {
     for (std::size_t t = 0; t < 4; ++t) {
@@ -58,8 +58,8 @@ TEST(CentroidReestimation, IterativeComesNearTheDenseResult) {
     Workbench bench(threads, 130, 65, small_settings(6, 16, num_res));  // ragged: 130 = 21 * 6 + 4
     quantize(bench);
     const auto& codebook = bench.codebooks[0];
-    const auto dense = centroid_change_dense(threads, bench.prepared.square, bench.tiles, codebook);
-    const auto iterative = centroid_change_iterative(threads, bench.prepared.square, bench.tiles, codebook, 60);
+    const auto dense = centroid_change_dense(threads, bench.square, bench.tiles, codebook);
+    const auto iterative = centroid_change_iterative(threads, bench.square, bench.tiles, codebook, 60);
     const auto apply = [&](const Matrix<double>& change) {
       Codebook moved = codebook.copy();
       for (std::size_t k = 0; k < moved.main.size(); ++k) moved.main.data()[k] += static_cast<float>(change.data()[k]);
@@ -81,9 +81,9 @@ TEST(ColumnSweep, NeverRaisesTheLossAndKeepsTheGradient) {
     for (int sweep = 0; sweep < 3; ++sweep) {
       double next = 0;
       for (RowTile& tile : bench.tiles) {
-        sweep_columns(bench.prepared.square, bench.layout.segments, bench.assigners, tile);
+        sweep_columns(bench.square, bench.layout.segments, bench.assigners, tile);
         const double kept = loss_of(tile);
-        const double fresh = refresh_gradient(bench.prepared.square, tile);
+        const double fresh = refresh_gradient(bench.square, tile);
         EXPECT_NEAR(kept, fresh, 1e-3 * fresh);
         next += fresh;
       }
@@ -101,7 +101,7 @@ TEST(Refinement, EveryRoundGainsOrStops) {
     settings.refine_rounds = rounds;
     Workbench bench(threads, 64, 80, settings);
     quantize(bench);
-    const double loss = refine(threads, bench.prepared.square, bench.layout.segments, bench.tiles, bench.codebooks,
+    const double loss = refine(threads, bench.square, bench.layout.segments, bench.tiles, bench.codebooks,
                                settings, StoredType::float16);
     EXPECT_LT(loss, previous) << rounds;
     previous = loss;

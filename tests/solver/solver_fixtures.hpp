@@ -17,6 +17,7 @@ struct Workbench {
   ColumnNorm norm;
   ColumnLayout layout;
   PreparedHessian prepared;
+  Matrix<float> square;
   std::vector<RowTile> tiles;
   std::vector<Codebook> codebooks;
   std::vector<VectorAssigner> assigners;
@@ -26,7 +27,8 @@ struct Workbench {
     norm = normalize_columns(weight, settings.normalize, StoredType::float16);
     const auto importance = column_importance(hessian, norm.scale, 0.01);
     layout = lay_out_columns(rows, importance, settings);
-    prepared = prepare_hessian(hessian, norm.scale, layout.perm, 0.01);
+    prepared = prepare_hessian(threads, hessian, norm.scale, layout.perm, 0.01);
+    square = prepared_square(prepared, hessian, norm.scale, layout.perm);
     tiles = make_row_tiles(threads, weight, norm, layout);
     std::vector<float> by_position;
     for (const auto column : layout.perm) by_position.push_back(static_cast<float>(importance[column]));

@@ -96,13 +96,15 @@ IntegerResult solve_integers(Threads& threads, const LayerProblem& problem,
     threads.for_each(tiles.size(), [&](std::size_t t) { round_columns(rule, layout, tiles[t]); });
   } else {
     const PreparedHessian hessian =
-        prepare_hessian(problem.hessian, ones, layout.perm, damp_fraction);
+        prepare_hessian(threads, problem.hessian, ones, layout.perm, damp_fraction);
     report.damp_fraction = hessian.damp_fraction;
     report.is_degraded = hessian.is_diagonal;
     report.remarks = hessian.remarks;
     // Sharing one scale, rows of a tensor are not independent: its scale stays.
     const int rounds =
         settings.effective_granularity() == Granularity::tensor ? 0 : settings.refine_rounds;
+    const Matrix<float> square =
+        rounds > 0 ? prepared_square(hessian, problem.hessian, ones, layout.perm) : Matrix<float>();
     threads.for_each(tiles.size(), [&](std::size_t t) {
       quantize_columns(
           hessian.inverse_upper,
@@ -110,7 +112,7 @@ IntegerResult solve_integers(Threads& threads, const LayerProblem& problem,
             round_to_grid(rule, layout, p, x, tiles[t], chosen);
           },
           tiles[t]);
-      if (rounds > 0) refine_integers(hessian.square, rule, layout, rounds, tiles[t]);
+      if (rounds > 0) refine_integers(square, rule, layout, rounds, tiles[t]);
     });
   }
 

@@ -110,7 +110,8 @@ VptqResult solve_vptq(Threads& threads, const LayerProblem& problem, const VptqS
   const ColumnNorm norm = normalize_columns(problem.weight, settings.normalize, stored_type);
   const auto importance = column_importance(problem.hessian, norm.scale, damp_fraction);
   const ColumnLayout layout = lay_out_columns(problem.weight.rows, importance, settings);
-  const PreparedHessian hessian = prepare_hessian(problem.hessian, norm.scale, layout.perm, damp_fraction);
+  PreparedHessian hessian =
+      prepare_hessian(threads, problem.hessian, norm.scale, layout.perm, damp_fraction);
 
   std::vector<RowTile> tiles = make_row_tiles(threads, problem.weight, norm, layout);
   std::vector<Codebook> codebooks = train_codebooks(threads, tiles, layout, by_position(importance, layout.perm),
@@ -119,7 +120,11 @@ VptqResult solve_vptq(Threads& threads, const LayerProblem& problem, const VptqS
   threads.for_each(tiles.size(), [&](std::size_t t) {
     quantize_columns(hessian.inverse_upper, layout.segments, assigners, tiles[t]);
   });
-  refine(threads, hessian.square, layout.segments, tiles, codebooks, settings, stored_type);
+  hessian.inverse_upper = {};  // before its square is made: at 28,672 channels each takes 3.3 GB
+  if (settings.refine_rounds > 0) {
+    refine(threads, prepared_square(hessian, problem.hessian, norm.scale, layout.perm),
+           layout.segments, tiles, codebooks, settings, stored_type);
+  }
 
   VptqLayer layer = make_layer(problem, norm, layout, tiles, codebooks, stored_type);
   report.proxy_error = relative_proxy_error(threads, problem, dequantize(layer));
