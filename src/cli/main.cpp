@@ -22,8 +22,9 @@ struct Verb {
   int (*function)(const Arguments&);
 };
 
-const std::array<Verb, 9> kVerbs = {{
+const std::array<Verb, 10> kVerbs = {{
     {"run", "quantize a model as a job file says", run_verb},
+    {"submit", "hand a job to Slurm, or to the background of this machine", submit_verb},
     {"eval", "perplexity of a model folder, plain or packed", eval_verb},
     {"generate", "continue a text with a model folder, plain or packed", generate_verb},
     {"inspect", "what is in a model, an output, a work folder or a file", inspect_verb},

@@ -6,7 +6,8 @@ import unittest
 
 from program import BAD_INPUT, ProgramTest
 
-VERBS = ("run", "eval", "inspect", "status", "verify", "compare", "redo", "merge")
+VERBS = ("run", "eval", "inspect", "status", "verify", "compare", "redo", "merge",
+         "submit")
 
 
 class Usage(ProgramTest):
