@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/support.sh"
 command -v shellcheck >/dev/null || skip "there is no shellcheck (scripts/install-packages --tests)"
 
-mapfile -t scripts < <(grep -lIE '^#!.*\b(ba)?sh\b|^# shellcheck shell=' -r "$root/scripts" "$root/slurm" "$root/tests/scripts" "$root/tests/slurm" |
+mapfile -t scripts < <(grep -lIE '^#!.*\b(ba)?sh\b|^# shellcheck shell=' -r "$root/scripts" "$root/tests/scripts" |
   grep -v __pycache__)
 [[ ${#scripts[@]} -ge 5 ]] || fail "found ${#scripts[@]} scripts only"
 run 0 shellcheck --external-sources "${scripts[@]}"
