@@ -84,11 +84,12 @@ bool is_alive(const ProcessIdentity& p) {
 }
 
 /// A shell that keeps a run: it outlives the signals its group gets, and notes in the file $0 that
-/// the run has begun, and how it ended (a signal ends a wait, not the run).
+/// the run has begun, and how it ended (a signal ends a wait, not the run). It begins to catch them
+/// after the run's process is made, which would swallow them otherwise until it is the program.
 constexpr const char* kKeeper = R"(
-trap : USR1 TERM INT HUP
 "$@" &
 run=$!
+trap : USR1 TERM INT HUP
 echo running >"$0"
 wait $run; code=$?
 while kill -0 $run 2>/dev/null; do wait $run; code=$?; done
