@@ -88,8 +88,8 @@ lost_nodes() {
 
 # Starts the ranks and waits for their end; sets code.
 run_step() {
-  # A job that lost a node before its ranks were started cannot start them, and srun would try for ever.
-  SLURM_EXIT_IMMEDIATE=75 srun --immediate="${STEP_PATIENCE:-300}" --kill-on-bad-exit=1 --mpi="$mpi" "$@" >"$report" &
+  # The patience is for what happens between a last look and srun's: it would try for ever.
+  SLURM_EXIT_IMMEDIATE=75 srun --immediate=300 --kill-on-bad-exit=1 --mpi="$mpi" "$@" >"$report" &
   step=$!
   [[ $asked == no ]] || kill -USR1 "$step" 2>/dev/null
   while :; do # a signal ends the wait, not the step
@@ -126,11 +126,14 @@ requeue() {
 
 say "on ${SLURM_JOB_NODELIST:-this node}: $*"
 submit_successor
-num_nodes=$(fact NumNodes)
-if [[ -n ${SLURM_JOB_NUM_NODES:-} && $num_nodes =~ ^[0-9]+$ && $num_nodes -ne $SLURM_JOB_NUM_NODES ]]; then
-  say "not started: of $SLURM_JOB_NUM_NODES nodes there are $num_nodes left"
+# What Slurm is ending, or has taken a node from, cannot start its ranks: srun would see too few nodes, and then wait for
+# the job to run again, which it cannot before this script has ended.
+state=$(fact JobState) num_nodes=$(fact NumNodes)
+if [[ $asked == yes || ! $state =~ ^(RUNNING|CONFIGURING|)$ ]]; then
+  say "not started: Slurm says ${state:-nothing}"
   code=75
-elif [[ $asked == yes ]]; then
+elif [[ -n ${SLURM_JOB_NUM_NODES:-} && $num_nodes =~ ^[0-9]+$ && $num_nodes -ne $SLURM_JOB_NUM_NODES ]]; then
+  say "not started: of $SLURM_JOB_NUM_NODES nodes there are $num_nodes left"
   code=75
 else
   run_step "$@"

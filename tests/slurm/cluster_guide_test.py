@@ -9,20 +9,19 @@ and the numbers of SMALLER are smaller. Exits 77 where tests/slurm/four_nodes.py
 import json
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import unittest
 
-from small_cluster import SmallCluster, until
+from small_cluster import SmallCluster, take_down_when_ended, until
 from tiny_run import MODEL, PROGRAM, ROOT, TEXT, what_keeps_slurm_away
 
 GUIDE = ROOT / "docs" / "cluster_guide.md"
 SECONDS_IN_ALL, SECONDS_A_JOB = 560, 240
 SMALLER = {"max_seq_length: 2048": "max_seq_length: 256", "context_length: 2048": "context_length: 256",
            "windows: 40": "windows: 12", "ntasks_per_node: 2": "ntasks_per_node: 1", "cpus_per_task: 32": "cpus_per_task: 1",
-           "num_centroids: 256,": "num_centroids: 256, kmeans_iterations: 100, refine_rounds: 40,"}
+           "num_centroids: 256,": "num_centroids: 256, kmeans_iterations: 50, refine_rounds: 15,"}
 MODULE = '#!/bin/sh\n[ "$1" = load ]\n'
 CMAKE = """#!/bin/sh
 grep -q '"name": "release"' CMakePresets.json || exit 1
@@ -111,17 +110,11 @@ class ClusterGuide(unittest.TestCase):
         (self.folder / name).write_text(block)
 
 
-def end(number, _):
-    raise KeyboardInterrupt(f"{signal.Signals(number).name}: taking the cluster down")
-
-
 def main():
     if reason := what_keeps_slurm_away():
         print(f"skipped: {reason}")
         sys.exit(77)
-    for number in (signal.SIGALRM, signal.SIGTERM):
-        signal.signal(number, end)
-    signal.alarm(SECONDS_IN_ALL)
+    take_down_when_ended(SECONDS_IN_ALL)
     with tempfile.TemporaryDirectory(prefix="cluster-guide-") as folder, SmallCluster(4) as cluster:
         ClusterGuide.folder, ClusterGuide.cluster = pathlib.Path(folder), cluster
         result = unittest.main(verbosity=2, exit=False).result

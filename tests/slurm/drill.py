@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from small_cluster import SmallCluster, until
+from small_cluster import SmallCluster, take_down_when_ended, until
 from tiny_run import PROGRAM, TinyRun, what_keeps_slurm_away
 
 SECONDS_A_SUBMISSION = 900
@@ -147,6 +147,7 @@ def main():
     if reason := what_keeps_slurm_away():
         print(f"skipped: {reason}")
         return 77
+    take_down_when_ended(0)
     with tempfile.TemporaryDirectory(prefix="slurm-drill-") as top, SmallCluster(4) as cluster:
         drill = Drill(cluster, pathlib.Path(top), arguments.seed)
         for number in range(arguments.submissions):

@@ -12,7 +12,9 @@ cp "$root/slurm/run_resumable.sh" opt
 export SLURM_JOB_ID=7 SLURM_JOB_NAME=drill SLURM_JOB_NODELIST="n[1-2]" SLURM_JOB_NUM_NODES=2 SLURM_JOB_PARTITION=all
 export TESSERA=$scratch/opt/tessera calls=$scratch/calls
 fake scontrol 'echo "scontrol $*" >>"$calls"
-  [[ $* != *show* ]] || echo "JobId=7 JobState=${STATE:-RUNNING} Reason=None Restarts=${RESTARTS:-${SLURM_RESTART_COUNT:-0}}" \
+  state=${STATE_BEFORE:-RUNNING}
+  ! grep -q ^srun "$calls" || state=${STATE:-RUNNING}
+  [[ $* != *show* ]] || echo "JobId=7 JobState=$state Reason=None Restarts=${RESTARTS:-${SLURM_RESTART_COUNT:-0}}" \
     "TimeLimit=01:00:00 EndTime=1893456000 NumNodes=${NUM_NODES:-2} NumCPUs=4"'
 fake sinfo 'echo "n1 mixed"; echo "n2 ${N2:-mixed}"'
 fake sbatch 'echo "sbatch $*; attempt $TESSERA_ATTEMPT, restarts ${SLURM_RESTART_COUNT:-none}" >>"$calls"; echo "${SUCCESSOR:-8}"'
@@ -79,6 +81,13 @@ NUM_NODES=1 run 75 "$script"
 says "of 2 nodes there are 1 left"
 ! called '^srun' || fail "started on what is left"
 requeued || fail "it may have better luck"
+
+# Nor does one that Slurm is ending.
+rm "$calls"
+STATE_BEFORE=COMPLETING run 75 "$script"
+says "not started: Slurm says COMPLETING"
+! called '^srun' || fail "started in a job that is ended"
+! requeued || fail "Slurm does that itself"
 
 # Signals go to the step, and its own exit code counts.
 for signal in USR1 TERM; do

@@ -85,6 +85,20 @@ def until(question, seconds, what):
     raise TimeoutError(f"{what() if callable(what) else what}: not within {seconds} s")
 
 
+ENDINGS = (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+def take_down_when_ended(seconds):
+    """Lets this program leave its `with` blocks when it is to end, or takes longer than so many seconds (0: however long)."""
+    def leave(number, _):
+        for ending in ENDINGS:
+            signal.signal(ending, signal.SIG_IGN)  # once is enough
+        raise KeyboardInterrupt(f"{signal.Signals(number).name}: taking the cluster down")
+    for number in ENDINGS:
+        signal.signal(number, leave)
+    signal.alarm(seconds)
+
+
 class SmallCluster:
     def __init__(self, nodes):
         self.nodes = [f"n{i + 1}" for i in range(nodes)]
@@ -144,8 +158,7 @@ class SmallCluster:
             self.call("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
     def start_node(self, node):
-        shutil.rmtree(self.folder / "spool" / node)  # an earlier daemon's sockets would be in the way
-        (self.folder / "spool" / node).mkdir()
+        """Also again: by its spool folder a daemon knows the steps that its forerunner left running."""
         self.spawn(node, "slurmd", "-D", "-N", node)
 
     def spawn(self, name, *command):

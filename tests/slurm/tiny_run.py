@@ -17,7 +17,7 @@ model: {{path: {model}}}
 calibration: {{text: [{text}], num_samples: 160, max_seq_length: 256, num_shards: 8}}
 quantize:
   vptq: {{vector_len: 4, num_centroids: 256, num_res_centroids: 256, residual_candidates: 64,
-         kmeans_iterations: 100, refine_rounds: 40}}
+         kmeans_iterations: 50, refine_rounds: 15}}
 evaluation: {{text: {text}, context_length: 256, windows: 12}}
 output: {{dir: out}}
 runtime: {{work_dir: work, hung_after_seconds: 20}}
