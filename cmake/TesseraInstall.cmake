@@ -2,6 +2,7 @@
 # itself (../share/tessera/scripts), so the prefix can be moved.
 include(GNUInstallDirs)
 install(TARGETS tessera RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(PROGRAMS slurm/run_resumable.sh DESTINATION ${CMAKE_INSTALL_BINDIR})   # rendered batch scripts end in it
 install(PROGRAMS scripts/export-decdec scripts/setup-python scripts/tokenize DESTINATION share/tessera/scripts)
 install(FILES scripts/requirements.txt DESTINATION share/tessera/scripts)
 install(DIRECTORY scripts/helpers/ DESTINATION share/tessera/scripts/helpers USE_SOURCE_PERMISSIONS

@@ -5,9 +5,9 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include "core/child_process.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
-#include "jobs/child_process.hpp"
 #include "store/archive.hpp"
 
 namespace fs = std::filesystem;

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/child_process.hpp"
 #include "core/error.hpp"
-#include "jobs/child_process.hpp"
 
 namespace tessera::jobs {
 

@@ -20,6 +20,7 @@ QuantizeJob portable(QuantizeJob job) {
   const Backend backend = job.runtime.backend;
   job.runtime = {};
   job.runtime.backend = backend;
+  job.slurm = {};
   return job;
 }
 

@@ -48,6 +48,8 @@ void check(Problems& problems, const SlurmSettings& s) {
   check_words(problems, "account", s.account);
   check_words(problems, "qos", s.qos);
   check_words(problems, "constraint", s.constraint);
+  check_words(problems, "mpi", s.mpi);
+  if (s.mpi.empty()) problems.add("mpi", "is empty (srun must know how ranks meet). Write pmix.");
   for (std::size_t i = 0; i < s.options.size(); ++i) {
     if (s.options[i].starts_with("--") && s.options[i].find('\n') == std::string::npos) continue;
     problems.add(fmt::format("options[{}]", i),
@@ -103,7 +105,7 @@ std::vector<std::string> sbatch_lines(const SlurmSettings& settings, std::string
   add_wanted("qos", settings.qos);
   add_wanted("constraint", settings.constraint);
   add("signal", fmt::format("B:USR1@{}", settings.signal_seconds));
-  lines.push_back("#SBATCH --requeue");
+  lines.push_back(settings.requeue ? "#SBATCH --requeue" : "#SBATCH --no-requeue");
   add("open-mode", "append");
   add("output", "%x_%j.log");
   for (const std::string& option : settings.options) lines.push_back("#SBATCH " + option);

@@ -21,7 +21,10 @@ struct SlurmSettings {
   std::string partition, account, qos, constraint;  ///< empty: not asked for
   int signal_seconds = 600;  ///< before the time is up, the run is asked to stop
   int max_attempts = 20;  ///< how often an interrupted run is requeued at most, the first included
+  bool requeue = true;    ///< false where a site forbids it: attempts submit their successors
+  std::string mpi = "pmix";          ///< how srun starts the ranks; `srun --mpi=list` shows what there is
   std::vector<std::string> options;  ///< further options of sbatch: "--exclusive"
+  std::vector<std::string> setup;    ///< lines of the batch script before the run: "module load openmpi"
   bool operator==(const SlurmSettings&) const = default;
 
   int num_ranks() const { return nodes * ntasks_per_node; }
@@ -42,7 +45,13 @@ void describe(Fields& f, SlurmSettings& s) {
   f("signal_seconds", s.signal_seconds,
     "how long before the walltime ends the run is asked to stop", at_least(1));
   f("max_attempts", s.max_attempts, "how often an interrupted run is started at most", at_least(1));
+  f("requeue", s.requeue,
+    "an interrupted run requeues itself; false where the site forbids that: then each attempt "
+    "submits the next one, which waits for its end");
+  f("mpi", s.mpi, "how srun starts the ranks; `srun --mpi=list` shows what the site has");
   f("options", s.options, "further options of sbatch, such as --exclusive, as they stand");
+  f("setup", s.setup,
+    "lines of the batch script before the run, such as 'module load openmpi', as they stand");
 }
 void check(Problems& problems, const SlurmSettings& s);
 

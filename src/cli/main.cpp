@@ -22,9 +22,10 @@ struct Verb {
   int (*function)(const Arguments&);
 };
 
-const std::array<Verb, 10> kVerbs = {{
+const auto kVerbs = std::to_array<Verb>({
     {"plan", "try a job on the ranks it will run on", preflight_verb},
     {"run", "quantize a model as a job file says", run_verb},
+    {"submit", "hand a job to Slurm, or to the background of this machine", submit_verb},
     {"eval", "perplexity of a model folder, plain or packed", eval_verb},
     {"generate", "continue a text with a model folder, plain or packed", generate_verb},
     {"inspect", "what is in a model, an output, a work folder or a file", inspect_verb},
@@ -33,7 +34,7 @@ const std::array<Verb, 10> kVerbs = {{
     {"compare", "two models, layer by layer", compare_verb},
     {"redo", "solve some layers of a run again, and make its output anew", redo_verb},
     {"merge", "join calibrations that were made apart", merge_verb},
-}};
+});
 
 void print_help(std::FILE* out) {
   fmt::print(out, "Tessera quantizes large language models to a few bits a weight.\n\n");

@@ -6,7 +6,7 @@ namespace tessera::cli {
 /// From now on SIGUSR1 and SIGTERM (a batch system's warning, a launcher's end) and the first
 /// SIGINT ask the run to stop. A second SIGINT ends the program at once.
 /// Called before any other thread is made; children must not inherit the blocked signals
-/// (jobs/child_process.cpp).
+/// (core/child_process.cpp).
 /// @pre @p stop lives as long as the program
 void stop_on_signals(StopFlag& stop);
 

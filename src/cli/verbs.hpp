@@ -21,6 +21,7 @@ int eval_verb(const Arguments& arguments);
 int generate_verb(const Arguments& arguments);
 int inspect_verb(const Arguments& arguments);
 int status_verb(const Arguments& arguments);
+int submit_verb(const Arguments& arguments);
 int verify_verb(const Arguments& arguments);
 int compare_verb(const Arguments& arguments);
 int merge_verb(const Arguments& arguments);

@@ -47,6 +47,7 @@ TEST_F(Ranks, OneAnswerForEveryNumberOfRanksAndThreads) {
   const auto expected = make_expected();
   ASSERT_GT(expected.size(), 7u);
   for (const std::size_t ranks : {1, 2, 3, 4, 7}) {
+    job_.slurm.nodes = static_cast<int>(ranks);  // what was asked for is no part of a model
     for (const std::size_t threads : {1, 2}) {
       run_job_on_ranks(job_, ExistingRun::refuse, ranks, threads);
       EXPECT_TRUE(contents_of(job_.output.dir) == expected)

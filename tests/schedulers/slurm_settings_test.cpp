@@ -58,11 +58,13 @@ TEST(SlurmSettings, WhatCannotBeALineOfABatchScriptIsRefused) {
   settings.time = "four hours";
   settings.partition = "gpu; rm";
   settings.options = {"--exclusive", "exclusive"};
+  settings.mpi = "";
   const auto found = problems_of(settings);
   EXPECT_THAT(found, Contains(Pair("time", HasSubstr("HH:MM:SS"))));
   EXPECT_THAT(found, Contains(Pair("partition", HasSubstr("gpu; rm"))));
   EXPECT_THAT(found, Contains(Pair("options[1]", HasSubstr("--name=value"))));
-  EXPECT_EQ(found.size(), 3U);
+  EXPECT_THAT(found, Contains(Pair("mpi", HasSubstr("pmix"))));
+  EXPECT_EQ(found.size(), 4U);
 }
 
 TEST(SlurmSettings, AWarningBeforeTheStartIsRefused) {
@@ -85,12 +87,14 @@ TEST(SbatchLines, AskOnlyForWhatIsWanted) {
   settings.mem = "240G";
   settings.constraint = "h100&nvme";
   settings.options = {"--exclusive"};
+  settings.requeue = false;
   const auto lines = sbatch_lines(settings, "a");
   EXPECT_THAT(lines, Contains("#SBATCH --nodes=2"));
   EXPECT_THAT(lines, Contains("#SBATCH --cpus-per-task=16"));
   EXPECT_THAT(lines, Contains("#SBATCH --mem=240G"));
   EXPECT_THAT(lines, Contains("#SBATCH --constraint=h100&nvme"));
   EXPECT_THAT(lines, Not(Contains(HasSubstr("--partition"))));
+  EXPECT_THAT(lines, Contains("#SBATCH --no-requeue"));
   EXPECT_EQ(lines.back(), "#SBATCH --exclusive");
 }
 

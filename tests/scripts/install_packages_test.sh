@@ -42,7 +42,9 @@ says "unknown argument '--test'"
 run 0 "$script" --list
 says "libhdf5-dev"
 says_not "libgtest-dev"
+says_not "slurm-wlm"
 run 0 "$script" --list --tests
 says "libgtest-dev"
+says "slurm-wlm"
 run 0 "$script" --help
 says "scripts/install-packages [--tests]"

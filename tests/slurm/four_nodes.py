@@ -1,47 +1,57 @@
 #!/usr/bin/env python3
-"""slurm/quantize_70b.slurm on a real Slurm of four nodes: whatever hits the job, the bytes are those of a plain run.
+"""`tessera submit` on a real Slurm of four nodes: whatever hits the job, the bytes are those of a plain run.
 
-    TESSERA_TEST_SLURM=1 TESSERA_PROGRAM=build/release/bin/tessera tests/slurm/four_nodes.py [-v] [FourNodes.test_...]
+    TESSERA_PROGRAM=build/release/bin/tessera tests/slurm/four_nodes.py [-v] [FourNodes.test_...]
 
-Exits 77 when Slurm, MPI, the sample model or the tokenizer's Python environment is not there. The cluster
-(small_cluster.py) lives in a temporary folder and is gone at the end, also when this is interrupted or takes too long.
+Exits 77 when Slurm, MPI, the sample model or the tokenizer's Python environment is not there, or this is not root. The
+cluster (small_cluster.py) lives in a temporary folder and is gone at the end, also when this is interrupted or takes too long.
 """
 import contextlib
+import json
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
-from small_cluster import SmallCluster, until, what_is_missing
+from small_cluster import SmallCluster, take_down_when_ended, until
+from tiny_run import PROGRAM, ROOT, TinyRun, what_keeps_slurm_away
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-DATA = pathlib.Path(os.environ.get("TESSERA_TEST_DATA", ROOT.parent / "shared" / "data"))
-MODEL = DATA / "models" / "stories260K"
-TEXT = DATA / "text" / "tinystories_917_ascii.txt"
-SCRIPT = ROOT / "slurm" / "quantize_70b.slurm"
-ALL_NODES = ("--nodes=4", "--ntasks-per-node=1", "--cpus-per-task=1", "--time=60")
 SECONDS_IN_ALL = 840  # below the time limit CTest gives, so that the cluster is taken down
-SECONDS_A_JOB = 180
-
-# Some seconds of calibration and some of solving on two cores: long enough to be hit in either.
-JOB = """
-model: {{path: {model}}}
-calibration: {{text: [{text}], num_samples: 400, max_seq_length: 256, num_shards: 8}}
-quantize:
-  vptq: {{vector_len: 4, num_centroids: 256, num_res_centroids: 256, residual_candidates: 64,
-         kmeans_iterations: 200, refine_rounds: 100}}
-evaluation: {{text: {text}, context_length: 256, windows: 12}}
-output: {{dir: out}}
-runtime: {{work_dir: work, hung_after_seconds: 20}}
-"""
+SECONDS_A_JOB = 300
 
 
-def contents(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+class Slowly(threading.Thread):
+    """Lets a job's ranks compute for a moment every few seconds only, so that it lasts until it has seen enough; shorter
+    than what counts as hung."""
+
+    def __init__(self, cluster, job, has_seen_enough):
+        super().__init__(daemon=True)
+        self.cluster, self.job, self.has_seen_enough = cluster, job, has_seen_enough
+        self.start()
+
+    def run(self):
+        end = time.monotonic() + SECONDS_A_JOB
+        while not self.has_seen_enough() and time.monotonic() < end:
+            self.signal(signal.SIGSTOP)
+            until_or_not(self.has_seen_enough, 5)
+            self.signal(signal.SIGCONT)
+            time.sleep(0.3)
+
+    def signal(self, number):
+        for pid in self.cluster.ranks(self.job):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+
+
+def until_or_not(question, seconds):
+    with contextlib.suppress(TimeoutError):
+        until(question, seconds, "")
 
 
 class FourNodes(unittest.TestCase):
@@ -50,23 +60,18 @@ class FourNodes(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.program = pathlib.Path(os.environ.get("TESSERA_PROGRAM", ROOT / "build/release/bin/tessera")).resolve()
-        plain = cls.top / "plain"
-        cls.write_job(plain)
         begin = time.monotonic()
-        subprocess.run([cls.program, "run", "job.yaml"], cwd=plain, check=True, stdin=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
+        cls.expected = TinyRun(cls.top / "plain").run_plainly()
         print(f"a plain run takes {time.monotonic() - begin:.1f} s", flush=True)
-        cls.expected = contents(plain / "out")
-
-    @staticmethod
-    def write_job(folder):
-        folder.mkdir()
-        (folder / "job.yaml").write_text(JOB.format(model=MODEL, text=TEXT))
+        # Slurm looks every half minute, and warns up to a minute too early: meanwhile, the others run. On nodes that
+        # none of them takes away.
+        run = cls.walltime_run = TinyRun(cls.top / "walltime")
+        settings = ("nodes=2", 'time="1"', "signal_seconds=5", "options=['--nodelist=n1,n3']")
+        cls.walltime_job = cls.submit_in(run, *settings)
+        cls.slowly = Slowly(cls.cluster, cls.walltime_job, lambda: "USR1 arrived" in run.log())
 
     def setUp(self):
-        self.folder = self.top / self._testMethodName
-        self.write_job(self.folder)
+        self.run_here = TinyRun(self.top / self._testMethodName)
         self.begin = time.monotonic()
 
     def tearDown(self):
@@ -74,129 +79,130 @@ class FourNodes(unittest.TestCase):
 
     # What a user does.
 
-    def submit(self, *options, **variables):
-        words = (*ALL_NODES, *options, SCRIPT, "job.yaml")
-        return self.cluster.submit(*words, cwd=self.folder,
-                                   environment={"TESSERA": str(self.program), **variables})
+    def tessera(self, *words):
+        return self.cluster.call(PROGRAM, *words, cwd=self.run_here.folder)
 
-    def end_of(self, job):
-        return self.cluster.wait_for(job, SECONDS_A_JOB)
+    @classmethod
+    def submit_in(cls, run, *settings):
+        """Returns the job's number."""
+        words = [word for s in settings for word in ("--set", f"slurm.{s}")]
+        return int(cls.cluster.call(PROGRAM, "submit", "job.yaml", *words, cwd=run.folder))
 
-    def log(self):
-        return "".join(file.read_text(errors="replace") for file in sorted(self.folder.glob("*.log")))
+    def submit(self, *settings):
+        return self.submit_in(self.run_here, *settings)
+
+    def told(self):
+        return json.loads(self.tessera("submit", "job.yaml", "--status", "--json"))
 
     # What the tests see.
 
-    def commits(self):
-        """Files of the work folder that are committed."""
-        found = set()
-        for journal in (self.folder / "work").glob("journal*.jsonl"):
-            for line in journal.read_text(errors="replace").splitlines():
-                if line.startswith('{"commit":"'):
-                    found.add(line.split('"')[3])
-        return found
-
     def wait_for_commits(self, kind, count):
-        until(lambda: sum(name.startswith(kind) for name in self.commits()) >= count, SECONDS_A_JOB,
-              f"{count} commits of {kind}\n{self.log()}")
+        self.run_here.wait_for_commits(kind, count, SECONDS_A_JOB)
+
+    def log(self):
+        return self.run_here.log()
 
     def assert_ended(self, job, state):
-        shown = self.end_of(job)
+        shown = self.cluster.wait_for(job, SECONDS_A_JOB)
         self.assertEqual(shown["JobState"], state, f"{shown}\n{self.log()}\n{self.cluster.logs()}")
         return shown
 
     def assert_done(self, job):
         """Completed, with the plain run's bytes; returns how often it was requeued."""
         shown = self.assert_ended(job, "COMPLETED")
-        made = contents(self.folder / "out")
+        made = self.run_here.output()
         self.assertEqual(made.keys(), self.expected.keys(), self.log())
         self.assertEqual([name for name in made if made[name] != self.expected[name]], [], self.log())
         return int(shown["Restarts"])
 
-    # The tests.
+    # The tests. They share the cluster, one after the other.
 
-    def test_undisturbed(self):
-        self.assertEqual(self.assert_done(self.submit()), 0)
-        self.assertEqual(len(list((self.folder / "work" / "logs").glob("rank-*.jsonl"))), 4)
-        self.assertEqual(self.assert_done(self.submit()), 0)  # the same again finds it finished
-
-    def test_warned_while_calibrating(self):
+    def test_requeued_while_solving(self):
         job = self.submit()
+        with self.assertRaisesRegex(RuntimeError, f"slurm job {job}.*exit 2|exit 2(.|\n)*slurm job {job}"):
+            self.submit()  # a second one for the same work folder
+        self.wait_for_commits("solved/", 3)
+        self.assertEqual((self.told()["id"], self.told()["state"]), (str(job), "running"))
+        self.assertEqual(len(list((self.run_here.folder / "work" / "logs").glob("rank-*.jsonl"))), 4)
+        self.cluster.call("scontrol", "requeue", job)
+        self.assertEqual(self.assert_done(job), 1)
+        self.assertIn("attempt 2: ended with 0", self.log())
+        self.assertEqual(self.told()["state"], "completed")
+
+    def test_warned_by_hand_while_calibrating(self):
+        """With slurm/quantize_70b.slurm, which people edit and submit themselves."""
+        job = self.cluster.submit("--nodes=3", "--ntasks-per-node=1", "--cpus-per-task=1", "--time=60",
+                                  ROOT / "slurm" / "quantize_70b.slurm", "job.yaml", cwd=self.run_here.folder,
+                                  environment={"TESSERA": str(PROGRAM)})
         self.wait_for_commits("calibration/block-00001", 1)
         self.cluster.call("scancel", "--signal=USR1", "--batch", job)
         self.assertEqual(self.assert_done(job), 1)
         self.assertIn("attempt 1: ended with 75", self.log())
         self.assertIn("attempt 2: ended with 0", self.log())
 
-    def test_requeued_while_solving(self):
-        job = self.submit()
-        self.wait_for_commits("solved/", 3)
-        self.cluster.call("scontrol", "requeue", job)
-        self.assertEqual(self.assert_done(job), 1)
-        self.assertIn("attempt 2: ended with 0", self.log())
+    def test_warned_by_slurm_before_the_walltime_ends(self):
+        self.run_here, job = self.walltime_run, self.walltime_job
+        self.slowly.join()
+        self.assertIn("attempt 1: USR1 arrived", self.log())
+        self.assertGreaterEqual(self.assert_done(job), 1)  # on a slow machine it needs more than two minutes
+        self.assertIn("attempt 1: ended with 75", self.log())
+
+    def test_a_chain_where_requeueing_is_forbidden(self):
+        job = self.submit("nodes=2", "requeue=false")
+        self.wait_for_commits("calibration/block-00000", 1)
+        successors = self.run_here.folder / "work" / "submitted.successors"
+        second = int(successors.read_text())
+        self.cluster.call("scancel", "--signal=USR1", "--batch", job)
+        self.assert_ended(job, "FAILED")  # with 75
+        self.assertEqual(self.assert_done(second), 0)
+        (third,) = [int(line) for line in successors.read_text().split()][1:]
+        self.assert_ended(third, "CANCELLED")
+        self.assertEqual((self.told()["id"], self.told()["state"]), (str(second), "completed"))
 
     def test_cancelled_is_not_requeued(self):
         job = self.submit()
         self.wait_for_commits("calibration/block-00000", 1)
-        self.cluster.call("scancel", job)
+        self.tessera("submit", "job.yaml", "--cancel")
         self.assertEqual(self.assert_ended(job, "CANCELLED")["Restarts"], "0")
         until(lambda: not self.cluster.steps(job), 60, "the end of the steps")
-        self.assertEqual(self.cluster.state(job), "CANCELLED")
-        self.assertEqual(self.assert_done(self.submit("--nodes=2")), 0)  # goes on with fewer nodes
+        self.assertEqual(self.told()["state"], "cancelled")
+        self.assertEqual(self.assert_done(self.submit("nodes=2")), 0)  # goes on with fewer nodes
 
     def test_a_rank_is_killed(self):
         job = self.submit()
         self.wait_for_commits("calibration/block-00002", 1)
-        (rank,) = self.cluster.ranks_on("n3")
+        (rank,) = self.cluster.ranks(job, "SLURMD_NODENAME=n3")
         os.kill(rank, signal.SIGKILL)
         self.assert_ended(job, "FAILED")
         self.assertIn("attempt 1: ended with 137", self.log())
-        self.assertEqual(self.assert_done(self.submit("--nodes=3")), 0)
+        self.assertEqual(self.assert_done(self.submit("nodes=3")), 0)
 
     def test_a_node_is_lost(self):
         job = self.submit()
         self.wait_for_commits("solved/", 3)
-        self.cluster.call("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=drill")
+        self.cluster.lose_node("n2")
         until(lambda: self.cluster.state(job) != "RUNNING", 60, "Slurm notices")
         until(lambda: not self.cluster.steps(job), 60, "the end of the steps")
-        with contextlib.suppress(RuntimeError):  # it may have come back by itself
-            self.cluster.call("scontrol", "update", "NodeName=n2", "State=RESUME")
+        self.cluster.find_node("n2")
         self.assertEqual(self.assert_done(job), 1)
         self.assertIn("attempt 2: ended with 0", self.log())
 
-
-def missing():
-    """What keeps these tests from running, in a line; empty when nothing does."""
-    if "TESSERA_TEST_SLURM" not in os.environ:
-        return "not asked for (set TESSERA_TEST_SLURM=1; starts a Slurm of its own, takes two minutes or more)"
-    if commands := what_is_missing():
-        return f"not installed: {' '.join(commands)} (apt-get install slurm-wlm munge openmpi-bin)"
-    if os.geteuid() != 0:
-        return "not root (slurmd needs it)"
-    for needed in (MODEL, TEXT):
-        if not needed.exists():
-            return f"{needed} is not there (set TESSERA_TEST_DATA)"
-    if not (ROOT / ".venv").is_dir() and "TESSERA_PYTHON" not in os.environ:
-        return "the tokenizer's Python environment is not there (scripts/setup-python)"
-    return ""
-
-
-ENDINGS = (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-
-
-def too_late(number, _):
-    for ending in ENDINGS:
-        signal.signal(ending, signal.SIG_IGN)  # once is enough
-    raise KeyboardInterrupt(f"{signal.Signals(number).name}: taking the cluster down")
+    def test_a_slurmd_is_killed(self):
+        job = self.submit()
+        self.wait_for_commits("calibration/block-00001", 1)
+        self.cluster.kill_node("n4")
+        Slowly(self.cluster, job, lambda: self.cluster.show(job)["Restarts"] == "1").join()  # until Slurm has missed it
+        self.cluster.start_node("n4")
+        until(lambda: "*" not in self.cluster.state_of_node("n4"), 60, "n4 answers")
+        self.cluster.find_node("n4")
+        self.assertEqual(self.assert_done(job), 1)
 
 
 def main():
-    if reason := missing():
+    if reason := what_keeps_slurm_away():
         print(f"skipped: {reason}")
         sys.exit(77)
-    for number in ENDINGS:
-        signal.signal(number, too_late)
-    signal.alarm(SECONDS_IN_ALL)
+    take_down_when_ended(SECONDS_IN_ALL)
     with tempfile.TemporaryDirectory(prefix="four-nodes-") as top, SmallCluster(4) as cluster:
         FourNodes.top, FourNodes.cluster = pathlib.Path(top), cluster
         result = unittest.main(verbosity=2, exit=False).result

@@ -8,6 +8,7 @@ Nothing is installed, nothing outside the folder is written, the ports are free 
 it (daemons, steps, ranks) has SLURM_CONF with this folder's unique name in its environment: by that those which are left
 are known at the end, and ended one by one.
 """
+import contextlib
 import os
 import pathlib
 import shutil
@@ -49,8 +50,11 @@ MpiDefault=pmix
 ReturnToService=2
 SlurmdTimeout=20
 KillWait=15
-NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{port_list}] CPUs=1
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{port_list}] CPUs=2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=10
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10
 """
 
 
@@ -78,7 +82,21 @@ def until(question, seconds, what):
         if answer:
             return answer
         time.sleep(0.1)
-    raise TimeoutError(f"{what}: not within {seconds} s")
+    raise TimeoutError(f"{what() if callable(what) else what}: not within {seconds} s")
+
+
+ENDINGS = (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+def take_down_when_ended(seconds):
+    """Lets this program leave its `with` blocks when it is to end, or takes longer than so many seconds (0: however long)."""
+    def leave(number, _):
+        for ending in ENDINGS:
+            signal.signal(ending, signal.SIG_IGN)  # once is enough
+        raise KeyboardInterrupt(f"{signal.Signals(number).name}: taking the cluster down")
+    for number in ENDINGS:
+        signal.signal(number, leave)
+    signal.alarm(seconds)
 
 
 class SmallCluster:
@@ -125,9 +143,22 @@ class SmallCluster:
             self.start_node(node)
         until(lambda: self.states_of_nodes() == ["idle"] * len(self.nodes), 60, "all nodes idle")
 
+    def kill_node(self, node):
+        """Ends a node's daemon at once; what it has started lives on."""
+        self.daemons[node].kill()
+        self.daemons[node].wait()
+
+    def lose_node(self, node):
+        """Takes a node away, with all that runs there."""
+        self.call("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=drill")
+
+    def find_node(self, node):
+        """Gives a lost node back; it may have come back by itself."""
+        with contextlib.suppress(RuntimeError):
+            self.call("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
     def start_node(self, node):
-        shutil.rmtree(self.folder / "spool" / node)  # an earlier daemon's sockets would be in the way
-        (self.folder / "spool" / node).mkdir()
+        """Also again: by its spool folder a daemon knows the steps that its forerunner left running."""
         self.spawn(node, "slurmd", "-D", "-N", node)
 
     def spawn(self, name, *command):
@@ -143,7 +174,7 @@ class SmallCluster:
         return result.stdout.strip()
 
     def states_of_nodes(self):
-        return self.call("sinfo", "--noheader", "--Node", "--format=%t").split()
+        return self.call("sinfo", "--noheader", "--Node", "--partition=all", "--format=%t").split()
 
     def submit(self, *words, cwd, environment=None):
         return int(self.call("sbatch", "--parsable", *words, cwd=cwd, environment=environment))
@@ -156,15 +187,27 @@ class SmallCluster:
     def state(self, job):
         return self.show(job)["JobState"]
 
+    def hurry(self, job):
+        """Slurm lets a requeued job rest for two minutes, so that its processes are gone: here it goes on as soon as
+        they are. Returns what show() says."""
+        shown = self.show(job)
+        if shown["JobState"] == "PENDING" and shown["Reason"] == "BeginTime" and not self.steps(job):
+            self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+        return shown
+
     def wait_for(self, job, seconds):
-        """Waits until the job has ended for good; returns what show() says. Slurm lets a requeued job rest for two
-        minutes, so that its processes are gone: here it goes on as soon as they are."""
+        """Waits until the job has ended for good; returns what show() says."""
         def ended():
-            shown = self.show(job)
-            if shown["JobState"] == "PENDING" and shown["Reason"] == "BeginTime" and not self.steps(job):
-                self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+            shown = self.hurry(job)
             return None if shown["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "REQUEUED") else shown
-        return until(ended, seconds, f"the end of job {job}")
+        return until(ended, seconds, lambda: f"the end of job {job}: {self.show(job)}")
+
+    def nodes_of(self, job):
+        """The names of the nodes that a job has."""
+        return self.call("scontrol", "show", "hostnames", self.show(job)["NodeList"]).split()
+
+    def state_of_node(self, node):
+        return self.call("sinfo", "--noheader", "--Node", f"--nodes={node}", "--partition=all", "--format=%T")
 
     def steps(self, job):
         """The processes of a job's steps."""
@@ -191,10 +234,18 @@ class SmallCluster:
                 pass  # it has ended, or is somebody else's
         return found
 
-    def ranks_on(self, node):
-        """The numbers of the ranks (not their helpers) that run on a node."""
-        return [pid for pid in self.processes(f"SLURMD_NODENAME={node}", "SLURM_STEP_NUM_TASKS=4")
-                if " run job.yaml" in self.command(pid)]
+    def ranks(self, job, *variables):
+        """The numbers of a job's ranks (not of their helpers); with these variables besides."""
+        return [pid for pid in self.processes(f"SLURM_JOB_ID={job}", *variables)
+                if self.has_variable(pid, "SLURM_STEP_NUM_TASKS") and " run " in self.command(pid)
+                and not self.command(pid).startswith("srun")]
+
+    @staticmethod
+    def has_variable(pid, name):
+        try:
+            return f"\0{name}=".encode() in pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return False
 
     def logs(self):
         return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-3000:]}"

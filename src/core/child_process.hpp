@@ -8,11 +8,12 @@
 
 #include "core/stop.hpp"
 
-namespace tessera::jobs {
+namespace tessera {
 
 /// What a program gets as its own; nothing: no input, and the output of this process.
 struct ChildDescriptors {
   std::optional<int> in, out, err;
+  bool own_session = false;  ///< lives on when this process's terminal or group is ended
 };
 
 /// Starts a program (argv[0], looked up in PATH when it has no slash). Throws MachineError when it
@@ -32,4 +33,4 @@ struct ChildResult {
 ChildResult run_child(const std::vector<std::string>& argv, const StopFlag& stop,
                       const std::function<void(const std::string&)>& on_line);
 
-}  // namespace tessera::jobs
+}  // namespace tessera

@@ -1,13 +1,15 @@
-#include "jobs/child_process.hpp"
+#include "core/child_process.hpp"
 
 #include <chrono>
+#include <csignal>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "core/error.hpp"
 
-namespace tessera::jobs {
+namespace tessera {
 namespace {
 
 using testing::ElementsAre;
@@ -51,10 +53,19 @@ TEST(ChildProcess, EndsItWhenTheRunIsToStop) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
+TEST(ChildProcess, MayHaveASessionOfItsOwn) {
+  for (const bool own : {false, true}) {
+    const pid_t child = start_child({"sleep", "60"}, {.in = {}, .out = {}, .err = {}, .own_session = own});
+    EXPECT_EQ(getsid(child), own ? child : getsid(0));
+    kill(child, SIGKILL);
+    EXPECT_EQ(wait_for_child(child), 128 + SIGKILL);
+  }
+}
+
 TEST(ChildProcess, SaysWhatCannotBeStarted) {
   EXPECT_THAT([] { run_child({"/nowhere/tokenize"}, kGoOn, [](const std::string&) {}); },
               testing::ThrowsMessage<MachineError>(testing::HasSubstr("/nowhere/tokenize")));
 }
 
 }  // namespace
-}  // namespace tessera::jobs
+}  // namespace tessera

@@ -1,4 +1,4 @@
-#include "jobs/child_process.hpp"
+#include "core/child_process.hpp"
 
 #include <csignal>
 #include <memory>
@@ -14,7 +14,7 @@
 
 extern char** environ;
 
-namespace tessera::jobs {
+namespace tessera {
 namespace {
 
 constexpr std::size_t kLinesKept = 20;
@@ -48,12 +48,13 @@ class FileActions {
 /// No signal is blocked in the child, whatever is blocked here.
 class Attributes {
  public:
-  Attributes() {
+  explicit Attributes(bool own_session) {
     sigset_t none;
     sigemptyset(&none);
     posix_spawnattr_init(&attributes_);
     posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
+    const int session = own_session ? POSIX_SPAWN_SETSID : 0;
+    posix_spawnattr_setflags(&attributes_, static_cast<short>(POSIX_SPAWN_SETSIGMASK | session));
   }
   ~Attributes() { posix_spawnattr_destroy(&attributes_); }
   Attributes(const Attributes&) = delete;
@@ -111,7 +112,7 @@ pid_t start_child(const std::vector<std::string>& argv, const ChildDescriptors& 
   arguments.push_back(nullptr);
   pid_t child = 0;
   const FileActions actions(descriptors);
-  const Attributes attributes;
+  const Attributes attributes(descriptors.own_session);
   errno = posix_spawnp(&child, argv[0].c_str(), actions.get(), attributes.get(), arguments.data(),
                        environ);
   if (errno != 0) throw MachineError::from_errno("cannot start " + argv[0]);
@@ -138,4 +139,4 @@ ChildResult run_child(const std::vector<std::string>& argv, const StopFlag& stop
   return result;
 }
 
-}  // namespace tessera::jobs
+}  // namespace tessera

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# One attempt of a resumable program as a Slurm job; how a batch script ends:
+#
+#   exec run_resumable.sh [options] -- PROGRAM WORD...
+#
+#   --max-attempts N       how often the job is started at most, the first time included (20)
+#   --mpi TYPE             how srun starts the ranks (pmix)
+#   --chain SCRIPT         where requeueing is forbidden: submit SCRIPT as the next attempt before running, to start when
+#                          this one has ended, and take it back when nothing is left to do
+#   --chain-argument WORD  an argument of SCRIPT; may be given again
+#   --successors FILE      append the number of that job to FILE
+#
+# A warning (USR1) or an end (TERM) is handed to all ranks, which then leave with 75; the job is requeued after that, or
+# when a node was lost. It ends with the program's exit code. The program's standard output is the report.
+set -uo pipefail
+
+max_attempts=20 mpi=pmix chain='' successors=/dev/null chain_arguments=()
+while [[ ${1:-} == --* && $1 != -- ]]; do
+  case $1 in
+    --max-attempts) max_attempts=$2 ;;
+    --mpi) mpi=$2 ;;
+    --chain) chain=$2 ;;
+    --chain-argument) chain_arguments+=("$2") ;;
+    --successors) successors=$2 ;;
+    *) echo "run_resumable.sh: unknown option '$1' (its first lines tell which there are)" >&2; exit 2 ;;
+  esac
+  shift 2
+done
+[[ ${1:-} == -- && $# -gt 1 ]] || { echo "run_resumable.sh: '-- PROGRAM' is missing" >&2; exit 2; }
+shift
+[[ -n ${SLURM_JOB_ID:-} ]] || { echo "run_resumable.sh: no Slurm job (SLURM_JOB_ID is not set)" >&2; exit 2; }
+
+restarts=${SLURM_RESTART_COUNT:-0}
+attempt=$((${TESSERA_ATTEMPT:-1} + restarts))
+report=${SLURM_JOB_NAME}_$SLURM_JOB_ID.json
+say() { echo "$(date '+%F %T') attempt $attempt: $*"; }
+
+# fact NAME: what Slurm says of the job now; times as seconds since 1970.
+fact() {
+  SLURM_TIME_FORMAT=%s scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null | sed -nE "s/.* $1=([^ ]*).*/\1/p"
+}
+
+# Ranks use the cores Slurm gives them; srun itself reads SRUN_CPUS_PER_TASK only, since 22.05.
+if [[ -n ${SLURM_CPUS_PER_TASK:-} ]]; then
+  export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
+fi
+# When the walltime ends, for Slurm versions that do not say.
+if [[ -z ${SLURM_JOB_END_TIME:-} ]]; then
+  end=$(fact EndTime)
+  [[ ! $end =~ ^[0-9]+$ ]] || export SLURM_JOB_END_TIME=$end
+fi
+
+step='' asked=no interrupted=no
+# shellcheck disable=SC2317 # the traps call it
+ask_to_stop() {
+  say "$1 arrived; asking the ranks to stop"
+  asked=yes interrupted=yes
+  [[ -z $step ]] || kill -USR1 "$step" 2>/dev/null # srun hands it to every rank
+}
+trap 'ask_to_stop USR1' USR1
+trap 'ask_to_stop TERM' TERM
+
+# The next attempt, with the size that this one was given, waiting for the end of this one.
+successor=''
+submit_successor() {
+  [[ -n $chain && $attempt -lt $max_attempts ]] || return 0
+  local options=(--parsable --no-requeue "--dependency=afterany:$SLURM_JOB_ID" "--job-name=$SLURM_JOB_NAME"
+    "--nodes=$SLURM_JOB_NUM_NODES" "--time=$(fact TimeLimit)" "--partition=$SLURM_JOB_PARTITION")
+  [[ -z ${SLURM_NTASKS_PER_NODE:-} ]] || options+=("--ntasks-per-node=$SLURM_NTASKS_PER_NODE")
+  [[ -z ${SLURM_CPUS_PER_TASK:-} ]] || options+=("--cpus-per-task=$SLURM_CPUS_PER_TASK")
+  successor=$(env -u SLURM_RESTART_COUNT TESSERA_ATTEMPT=$((attempt + 1)) \
+    sbatch "${options[@]}" "$chain" ${chain_arguments[@]+"${chain_arguments[@]}"})
+  successor=${successor%%;*} # its number, without the cluster's name
+  if [[ ! $successor =~ ^[0-9]+$ ]]; then
+    say "the next attempt could not be submitted. If this one is interrupted, submit it again to go on."
+    successor=''
+  else
+    say "job $successor is the next attempt, should one be needed"
+    echo "$successor" >>"$successors"
+  fi
+}
+
+# Nodes of this job that Slurm has given up, or that do not answer it (an asterisk).
+lost_nodes() {
+  sinfo --noheader --Node --nodes="$SLURM_JOB_NODELIST" --format='%N %T' 2>/dev/null |
+    awk '$2 ~ /^(down|fail)|\*$/ { print $1 }' | sort -u | paste -sd ' '
+}
+
+# Starts the ranks and waits for their end; sets code.
+run_step() {
+  # The patience is for what happens between a last look and srun's: it would try for ever.
+  SLURM_EXIT_IMMEDIATE=75 srun --immediate=300 --kill-on-bad-exit=1 --mpi="$mpi" "$@" >"$report" &
+  step=$!
+  [[ $asked == no ]] || kill -USR1 "$step" 2>/dev/null
+  while :; do # a signal ends the wait, not the step
+    interrupted=no
+    wait "$step"
+    code=$?
+    [[ $interrupted == yes ]] || break
+  done
+  say "ended with $code"
+  if [[ $code -eq 0 && ! -s $report ]]; then
+    say "srun says 0, but there is no report in $report: the ranks were not started"
+    code=75
+  elif [[ $code -gt 128 && $asked == yes ]]; then
+    code=75 # ranks that were asked before they could listen, or were ended while they left
+  elif [[ $code -eq 1 || $code -gt 128 ]] && lost=$(lost_nodes) && [[ -n $lost ]]; then
+    say "lost $lost"
+    code=75
+  fi
+}
+
+# Slurm may have ended this attempt, or begun the next, while this script was still at work.
+requeue() {
+  local state now
+  state=$(fact JobState) now=$(fact Restarts)
+  if [[ $state != RUNNING || ${now:-$restarts} != "$restarts" ]]; then
+    say "not requeued from here: Slurm says ${state:-the job is gone}" # cancelled, or requeued already
+  elif [[ $attempt -ge $max_attempts ]]; then
+    say "not requeued: $max_attempts attempts were made. Submit it again to go on."
+  else
+    say "requeued; it goes on from what was committed"
+    scontrol requeue "$SLURM_JOB_ID" || say "scontrol could not requeue it. Submit it again to go on."
+  fi
+}
+
+say "on ${SLURM_JOB_NODELIST:-this node}: $*"
+submit_successor
+# What Slurm is ending, or has taken a node from, cannot start its ranks: srun would see too few nodes, and then wait for
+# the job to run again, which it cannot before this script has ended.
+state=$(fact JobState) num_nodes=$(fact NumNodes)
+if [[ $asked == yes || ! $state =~ ^(RUNNING|CONFIGURING|)$ ]]; then
+  say "not started: Slurm says ${state:-nothing}"
+  code=75
+elif [[ -n ${SLURM_JOB_NUM_NODES:-} && $num_nodes =~ ^[0-9]+$ && $num_nodes -ne $SLURM_JOB_NUM_NODES ]]; then
+  say "not started: of $SLURM_JOB_NUM_NODES nodes there are $num_nodes left"
+  code=75
+else
+  run_step "$@"
+fi
+if [[ $code -ne 75 ]]; then
+  [[ -z $successor ]] || scancel "$successor"
+  exit "$code"
+fi
+if [[ -z $chain ]]; then
+  requeue
+elif [[ -z $successor ]]; then
+  say "no attempt follows: $max_attempts were made, or none could be submitted. Submit it again to go on."
+elif [[ $(fact JobState) == CANCELLED ]]; then
+  scancel "$successor"
+fi
+exit 75
