@@ -59,20 +59,6 @@ class Scale {
   bool is_logarithmic_ = false, is_clipped_ = false;
 };
 
-std::string open_svg(const std::string& title, double width, double height) {
-  return fmt::format(
-      "<div class=\"wide\"><svg viewBox=\"0 0 {0:g} {1:g}\" style=\"max-width:{0:g}px\" "
-      "role=\"img\" "
-      "aria-label=\"{2}\">\n",
-      width, height, escape_html(title));
-}
-
-std::string text(double x, double y, const char* kind, const char* anchor,
-                 const std::string& content) {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\" text-anchor=\"{}\">{}</text>\n",
-                     x, y, kind, anchor, escape_html(content));
-}
-
 /// Column numbers under the map, so spaced that they do not touch.
 std::string column_labels(const HeatMap& map, double cell, double y) {
   std::size_t step = 1;
@@ -80,10 +66,10 @@ std::string column_labels(const HeatMap& map, double cell, double y) {
     if (cell * static_cast<double>(step) >= 28) break;
     step = wider;
   }
-  std::string labels = text(kLabelWidth - 8, y, "label", "end", map.column_name);
+  std::string labels = svg_text(kLabelWidth - 8, y, "label", "end", map.column_name);
   for (std::size_t c = 0; c < map.num_columns; c += step) {
-    labels += text(kLabelWidth + cell * (static_cast<double>(c) + 0.5), y, "label", "middle",
-                   std::to_string(c));
+    labels += svg_text(kLabelWidth + cell * (static_cast<double>(c) + 0.5), y, "label", "middle",
+                   std::to_string(map.first_column + c));
   }
   return labels;
 }
@@ -101,43 +87,16 @@ std::string legend(const HeatMap& map, const Scale& scale, double y) {
         kLabelWidth + k * kStep, y, kStep, kFaintest + (1 - kFaintest) * share);
   }
   const double width = kSteps * kStep;
-  out += text(kLabelWidth, y + 26, "label", "start",
+  out += svg_text(kLabelWidth, y + 26, "label", "start",
               (scale.is_clipped() ? "\u2264 " : "") + map.format(scale.low()));
-  out += text(kLabelWidth + width / 2, y + 26, "label", "middle", map.format(scale.middle()));
-  out += text(kLabelWidth + width, y + 26, "label", "end", map.format(scale.high()));
-  out += text(kLabelWidth + width + 16, y + 9, "label", "start",
+  out += svg_text(kLabelWidth + width / 2, y + 26, "label", "middle", map.format(scale.middle()));
+  out += svg_text(kLabelWidth + width, y + 26, "label", "end", map.format(scale.high()));
+  out += svg_text(kLabelWidth + width + 16, y + 9, "label", "start",
               scale.is_logarithmic() ? "logarithmic scale" : "linear scale");
   return out;
 }
 
 }  // namespace
-
-std::string escape_html(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t') out += c;
-    }
-  }
-  return out;
-}
 
 std::string heat_map_svg(const HeatMap& map) {
   require(map.values.size() == map.rows.size() * map.num_columns, "one value for each cell");
@@ -152,7 +111,7 @@ std::string heat_map_svg(const HeatMap& map) {
   std::string svg = open_svg(map.title, width, map_height + 70);
   for (std::size_t r = 0; r < map.rows.size(); ++r) {
     const double y = kRowHeight * static_cast<double>(r);
-    svg += text(kLabelWidth - 8, y + kRowHeight * 0.65, "label", "end", map.rows[r]);
+    svg += svg_text(kLabelWidth - 8, y + kRowHeight * 0.65, "label", "end", map.rows[r]);
     for (std::size_t c = 0; c < map.num_columns; ++c) {
       const auto& value = map.values[r * map.num_columns + c];
       if (!is_drawn(value)) continue;
@@ -160,13 +119,13 @@ std::string heat_map_svg(const HeatMap& map) {
           "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" rx=\"2\" "
           "class=\"cell\" fill-opacity=\"{:.3f}\"><title>{} {}, {}: {}</title></rect>\n",
           kLabelWidth + cell * static_cast<double>(c), y, cell - gap, kRowHeight - kGap,
-          scale.opacity(*value), escape_html(map.column_name), c, escape_html(map.rows[r]),
+          scale.opacity(*value), escape_html(map.column_name), map.first_column + c, escape_html(map.rows[r]),
           escape_html(map.format(*value)));
     }
   }
   svg += column_labels(map, cell, map_height + 14);
   svg += legend(map, scale, map_height + 34);
-  return svg + "</svg></div>\n";
+  return svg.append(kCloseSvg);
 }
 
 std::string bars_svg(const std::string& title, const std::vector<Bar>& bars) {
@@ -183,14 +142,14 @@ std::string bars_svg(const std::string& title, const std::vector<Bar>& bars) {
     const double y = kRowHeight * static_cast<double>(r);
     const double share = std::isfinite(bar.value) && largest > 0 ? bar.value / largest : 0;
     const double length = std::max(1.0, kBarWidth * share);
-    svg += text(kLabelWidth - 8, y + kRowHeight * 0.65, "label", "end", bar.label);
+    svg += svg_text(kLabelWidth - 8, y + kRowHeight * 0.65, "label", "end", bar.label);
     svg += fmt::format(
         "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" rx=\"3\" "
         "class=\"bar\"/>\n",
         kLabelWidth, y + 4, length, kRowHeight - 8);
-    svg += text(kLabelWidth + length + 8, y + kRowHeight * 0.65, "value", "start", bar.text);
+    svg += svg_text(kLabelWidth + length + 8, y + kRowHeight * 0.65, "value", "start", bar.text);
   }
-  return svg + "</svg></div>\n";
+  return svg.append(kCloseSvg);
 }
 
 }  // namespace tessera::jobs

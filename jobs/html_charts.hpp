@@ -3,16 +3,12 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-// Pictures for report.html: inline SVG that needs no script and takes its colours from the page's
-// style (classes "cell", "bar", "label", "value"), so that light and dark pages share one drawing.
-namespace tessera::jobs {
+#include "jobs/html_svg.hpp"
 
-/// @p text with &, <, >, " and ' replaced: safe between tags and in attributes. Control characters
-/// go.
-std::string escape_html(std::string_view text);
+// Pictures for report.html and the ledger's page (html_svg.hpp).
+namespace tessera::jobs {
 
 /// A value for each (row, column); darker is larger. Hovering over a cell names it and its value.
 struct HeatMap {
@@ -20,6 +16,7 @@ struct HeatMap {
   std::string column_name;        ///< "block"
   std::vector<std::string> rows;  ///< "self_attn.q_proj", ...
   std::size_t num_columns = 0;
+  std::size_t first_column = 0;  ///< the number that the first column is called by
   std::vector<std::optional<double>> values;  ///< rows.size() * num_columns; nothing: an empty cell
   std::function<std::string(double)> format;  ///< a value in words
 
@@ -52,5 +49,23 @@ struct Curve {
   std::optional<Level> level;
 };
 std::string curve_svg(const Curve& curve);
+
+/// A value for each run of a history, oldest first, evenly spaced and joined by a line. Runs are
+/// told apart by shape as well as by colour: a disc, a square for one that got worse, a cross at
+/// the foot for one without a result.
+struct History {
+  enum class Mark { good, worse, failed };
+  struct Run {
+    std::string label;            ///< said when the mouse is over it: when, and the verdict
+    std::optional<double> value;  ///< nothing, or no number: a gap in the line
+    Mark mark = Mark::good;
+  };
+  std::string title;
+  std::vector<Run> runs;
+  std::size_t first_number = 1;               ///< of the first run, on the axis
+  std::function<std::string(double)> format;  ///< a value in words
+};
+/// Empty when no run has a value.
+std::string history_svg(const History& history);
 
 }  // namespace tessera::jobs

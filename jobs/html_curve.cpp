@@ -36,12 +36,6 @@ class Frame {
   double low_ = 0, high_ = 0, widest_ = 1;
 };
 
-std::string text_at(double x, double y, const char* kind, const char* anchor,
-                    const std::string& text) {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\" text-anchor=\"{}\">{}</text>\n",
-                     x, y, kind, anchor, escape_html(text));
-}
-
 }  // namespace
 
 std::string curve_svg(const Curve& curve) {
@@ -51,16 +45,12 @@ std::string curve_svg(const Curve& curve) {
   }
   if (points.empty()) return "";
   const Frame frame(points, curve.level);
-  std::string svg = fmt::format(
-      "<div class=\"wide\"><svg viewBox=\"0 0 {0:g} {1:g}\" style=\"max-width:{0:g}px\" "
-      "role=\"img\" "
-      "aria-label=\"{2}\">\n",
-      kWidth, kHeight, escape_html(curve.title));
+  std::string svg = open_svg(curve.title, kWidth, kHeight);
   if (curve.level) {
     const double y = frame.y(curve.level->y);
     svg += fmt::format("<line x1=\"{}\" y1=\"{:.1f}\" x2=\"{}\" y2=\"{:.1f}\" class=\"level\"/>\n",
                        kLeft, y, kWidth - kRight, y);
-    svg += text_at(kWidth - kRight + 8, y + 4, "label", "start",
+    svg += svg_text(kWidth - kRight + 8, y + 4, "label", "start",
                    fmt::format("{} {:.2f}", curve.level->label, curve.level->y));
   }
   std::string path;
@@ -68,12 +58,12 @@ std::string curve_svg(const Curve& curve) {
     const double x = frame.x(point.x), y = frame.y(point.y);
     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : " L", x, y);
     svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" class=\"point\"/>\n", x, y);
-    svg += text_at(x, y - 9, "value", "middle", fmt::format("{:.2f}", point.y));
-    svg += text_at(x, kHeight - 24, "label", "middle", fmt::format("{:g}", point.x));
+    svg += svg_text(x, y - 9, "value", "middle", fmt::format("{:.2f}", point.y));
+    svg += svg_text(x, kHeight - 24, "label", "middle", fmt::format("{:g}", point.x));
   }
   svg += fmt::format("<path d=\"{}\" class=\"curve\"/>\n", path);
-  svg += text_at(kWidth / 2, kHeight - 6, "label", "middle", curve.x_name);
-  return svg + "</svg></div>\n";
+  svg += svg_text(kWidth / 2, kHeight - 6, "label", "middle", curve.x_name);
+  return svg.append(kCloseSvg);
 }
 
 }  // namespace tessera::jobs

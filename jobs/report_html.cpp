@@ -7,8 +7,8 @@
 
 #include "core/human_text.hpp"
 #include "jobs/html_charts.hpp"
+#include "jobs/html_page.hpp"
 #include "jobs/report_residual.hpp"
-#include "jobs/report_style.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -21,29 +21,12 @@ std::string error_text(double error) {
   return fmt::format("{:.3g}", error);
 }
 
-/// A figure in large type with what it is above it and what to know about it below it.
-std::string tile(const std::string& name, const std::string& value, const std::string& note) {
-  return fmt::format(
-      "<div class=\"tile\"><div class=\"name\">{}</div><div class=\"figure\">{}</div>"
-      "<div class=\"note\">{}</div></div>\n",
-      escape_html(name), escape_html(value), escape_html(note));
-}
-
-std::string section(const std::string& title, const std::string& text, const std::string& body) {
-  return fmt::format("<section><h2>{}</h2>\n<p>{}</p>\n{}</section>\n", escape_html(title),
-                     escape_html(text), body);
-}
-
-std::string folded(const std::string& title, const std::string& body) {
-  return fmt::format("<details><summary>{}</summary>\n{}</details>\n", escape_html(title), body);
-}
-
 std::string tiles(const RunReport& r) {
   std::string out = "<div class=\"tiles\">\n";
-  out += tile("Bits per weight", fmt::format("{:.3f}", r.bits_per_weight),
+  out += html_tile("Bits per weight", fmt::format("{:.3f}", r.bits_per_weight),
               fmt::format("over {} quantized layers, everything counted", r.layers.size()));
   if (r.bytes_before > 0) {
-    out += tile("Size", size_text(r.bytes_after),
+    out += html_tile("Size", size_text(r.bytes_after),
                 fmt::format("was {}; {:.2f} times smaller, with what is not quantized",
                             size_text(r.bytes_before),
                             static_cast<double>(r.bytes_before) /
@@ -51,14 +34,14 @@ std::string tiles(const RunReport& r) {
   }
   if (r.quantized) {
     std::string before = r.original ? fmt::format("was {:.3f}; ", r.original->perplexity) : "";
-    out += tile("Perplexity", fmt::format("{:.3f}", r.quantized->perplexity),
+    out += html_tile("Perplexity", fmt::format("{:.3f}", r.quantized->perplexity),
                 fmt::format("{}context length {}, {} tokens", before, r.quantized->context_length,
                             r.quantized->num_tokens));
   }
-  out += tile("Time", duration_text(r.total_seconds()),
+  out += html_tile("Time", duration_text(r.total_seconds()),
               fmt::format("{} {} on {}", r.machine.num_threads,
                           r.machine.num_threads == 1 ? "thread" : "threads", r.machine.processor));
-  out += tile("Peak memory", size_text(r.peak_memory_bytes),
+  out += html_tile("Peak memory", size_text(r.peak_memory_bytes),
               fmt::format("resident, of {}", size_text(r.machine.memory_bytes)));
   return out + "</div>\n";
 }
@@ -84,7 +67,7 @@ HeatMap layer_map(const RunReport& r, const std::string& title, double LayerRepo
 
 std::string error_section(const RunReport& r) {
   if (r.layers.empty()) return "";
-  return section(
+  return html_section(
       "Error per layer",
       fmt::format("Relative proxy error of the stored weights under the layer's own inputs: 0 is "
                   "exact, 1 is as bad as no layer. Mean {:.4f}.",
@@ -102,7 +85,7 @@ std::string time_section(const RunReport& r) {
     body += "<h3>Solving, per layer</h3>\n" +
             heat_map_svg(layer_map(r, "Time per layer", &LayerReport::seconds, duration_text));
   }
-  return section("Time", "Wall time of each stage, over all attempts of this run.", body);
+  return html_section("Time", "Wall time of each stage, over all attempts of this run.", body);
 }
 
 std::string perplexity_section(const RunReport& r) {
@@ -117,7 +100,7 @@ std::string perplexity_section(const RunReport& r) {
       r.quantized->perplexity / r.original->perplexity);
   text += r.max_perplexity_ratio ? fmt::format(" (the gate allows {}).", *r.max_perplexity_ratio)
                                  : " (the job sets no gate).";
-  return section(
+  return html_section(
       "Perplexity", text,
       bars_svg("Perplexity", {bar("original", *r.original), bar("quantized", *r.quantized)}));
 }
@@ -135,7 +118,7 @@ std::string notes_section(const RunReport& r) {
     }
   }
   if (items.empty()) return "";
-  return section("Noteworthy", "What was degenerate or failed, and how it was handled.",
+  return html_section("Noteworthy", "What was degenerate or failed, and how it was handled.",
                  "<ul>\n" + items + "</ul>\n");
 }
 
@@ -160,36 +143,29 @@ std::string tables_section(const RunReport& r) {
   std::vector<LayerReport> worst = r.layers;
   std::ranges::stable_sort(worst, std::greater{}, &LayerReport::proxy_error);
   worst.resize(std::min(worst.size(), kWorst));
-  return section("Layers", "Those with the largest error first; quant_log.csv holds all of them.",
+  return html_section("Layers", "Those with the largest error first; quant_log.csv holds all of them.",
                  layer_table(worst) +
-                     folded(fmt::format("All {} layers", r.layers.size()), layer_table(r.layers)));
+                     html_folded(fmt::format("All {} layers", r.layers.size()), layer_table(r.layers)));
 }
 
 std::string job_section(const RunReport& r) {
   const std::string facts = fmt::format(
       "Calibrated on {} samples of {} tokens. Output in {}, work files in {}. Fingerprint {}.",
       r.num_samples, r.sample_length, r.model_dir(), r.work_dir, r.fingerprint);
-  return section("Job", facts,
-                 folded("The job as understood", "<pre>" + escape_html(r.job_text) + "</pre>\n"));
+  return html_section("Job", facts,
+                 html_folded("The job as understood", "<pre>" + escape_html(r.job_text) + "</pre>\n"));
 }
 
 }  // namespace
 
 std::string report_html(const RunReport& r) {
-  const std::string title = escape_html("Tessera: " + r.model);
-  std::string page = fmt::format(
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>{}</style>\n"
-      "</head>\n<body>\n<main>\n<header><h1>{}</h1><p>{}</p></header>\n",
-      title, kReportStyle, escape_html(r.model),
-      escape_html(r.is_published() ? "quantized into " + r.model_dir()
-                                   : "not published; kept in " + r.model_dir()));
-  page += tiles(r) + notes_section(r) + perplexity_section(r) + residual_section(r) + error_section(r) + time_section(r) +
-          tables_section(r) + job_section(r);
-  page += fmt::format("<footer>tessera {}</footer>\n</main>\n</body>\n</html>\n",
-                      escape_html(r.version));
-  return page;
+  const std::string body = tiles(r) + notes_section(r) + perplexity_section(r) +
+                           residual_section(r) + error_section(r) + time_section(r) +
+                           tables_section(r) + job_section(r);
+  return html_page("Tessera: " + r.model, r.model,
+                   r.is_published() ? "quantized into " + r.model_dir()
+                                    : "not published; kept in " + r.model_dir(),
+                   body, "tessera " + r.version);
 }
 
 }  // namespace tessera::jobs

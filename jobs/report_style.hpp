@@ -2,8 +2,8 @@
 
 namespace tessera::jobs {
 
-/// The style of report.html. Two sets of colours, chosen by the reader's system; pictures use them
-/// through the classes of html_charts.hpp.
+/// The style of report.html and the ledger's page. Two sets of colours, chosen by the reader's system; pictures use them
+/// through the classes of html_svg.hpp.
 inline constexpr char kReportStyle[] = R"css(
 :root { --page: #f7f7f5; --card: #ffffff; --ink: #1b1f24; --quiet: #5d6673; --line: #dfe2e6;
         --accent: #1f5fbf; --bad: #b3261e; }
@@ -35,6 +35,7 @@ svg text { font-size: 12px; }
 .cell:hover { stroke: var(--ink); stroke-width: 1.5; }
 .curve { fill: none; stroke: var(--accent); stroke-width: 2; }
 .point { fill: var(--accent); }
+.point.worse, .point.failed { fill: var(--bad); }
 .level { stroke: var(--quiet); stroke-dasharray: 4 4; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13px;

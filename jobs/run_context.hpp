@@ -23,6 +23,7 @@ struct RunContext {
   Deadline deadline = {};
   std::string redo_module = {};  ///< with ExistingRun::redo: a pattern of layers to solve again
   std::filesystem::path helpers = helper_folder();
+  std::string commit = {};  ///< the program was built from, for the report; empty: not known
 };
 
 }  // namespace tessera::jobs

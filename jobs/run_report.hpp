@@ -71,6 +71,7 @@ struct RunReport {
   std::string job_text;    ///< the job as understood, YAML
   std::string fingerprint;
   std::string version;  ///< of this program
+  std::string commit;   ///< it was built from; empty where nobody knows
   std::string packages;  ///< what loads the output in Python, for pip
   MachineReport machine;
 

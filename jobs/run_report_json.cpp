@@ -170,6 +170,7 @@ RunReport read_report(const JsonValue& json) {
   report.sample_length = size_at(json, "sample_length");
   report.gate_problems = texts_at(json, "gate_problems");
   report.version = json.at("version").text();
+  if (json.contains("commit")) report.commit = json.at("commit").text();  // newer than the others
   report.fingerprint = json.at("fingerprint").text();
   report.packages = json.at("python_packages").text();
   const JsonValue& machine = json.at("machine");
@@ -209,6 +210,7 @@ JsonValue to_json(const RunReport& report) {
       .set("gate_problems", list_of(report.gate_problems))
       .set("was_finished_before", report.was_finished_before)
       .set("version", report.version)
+      .set("commit", report.commit)
       .set("fingerprint", report.fingerprint)
       .set("python_packages", report.packages)
       .set("machine", machine_json(report.machine))

@@ -48,6 +48,7 @@ RunReport make_report(const RunContext& run, const PreparedRun& prepared,
   report.job_text = job_text(job);
   report.fingerprint = prepared.fingerprint.id();
   report.version = TESSERA_VERSION;
+  report.commit = run.commit;
   report.packages = packages_for(job.output.format);
   report.machine = describe_machine(run.threads.count());
   report.machine.num_ranks = run.comm.size();

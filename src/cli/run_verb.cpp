@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/built_commit.hpp"
 #include "cli/launched_ranks.hpp"
 #include "cli/run_summary.hpp"
 #include "cli/verbs.hpp"
@@ -121,6 +122,7 @@ int run_on_rank(const RunArguments& arguments, cluster::Communicator& comm, Stop
                            stop,
                            jobs::Deadline::find(settings.walltime_seconds, cluster::environment),
                            arguments.module};
+  context.commit = built_commit();
   try {
     if (!file.job.calibration.only_shards.empty()) {
       const auto shards = jobs::run_partial_calibration(file.job, arguments.existing(), context);

@@ -1,5 +1,7 @@
 #include "jobs/html_charts.hpp"
 
+#include <cmath>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -70,6 +72,24 @@ TEST(HtmlCharts, BarsOfZeroAreStillSeen) {
   const std::string svg = bars_svg("times", {{"none", 0, "0 s"}, {"all", 0, "0 s"}});
   EXPECT_THAT(svg, HasSubstr("width=\"1.0\""));
   EXPECT_THAT(bars_svg("times", {}), HasSubstr("</svg>"));
+}
+
+TEST(HtmlCharts, AHistoryWithoutValuesIsNotDrawn) {
+  EXPECT_EQ(history_svg({}), "");
+  History history;
+  history.runs = {{"a", std::nullopt}, {"b", std::nan("")}};
+  EXPECT_EQ(history_svg(history), "");
+}
+
+TEST(HtmlCharts, AHistoryGoesFromLowToHighAndSkipsWhatIsMissing) {
+  History history{"t", {}, 7, [](double value) { return fmt::format("{:g}!", value); }};
+  history.runs = {{"a", 1.0}, {"b", std::nullopt}, {"c", 3.0}};
+  const std::string svg = history_svg(history);
+  EXPECT_THAT(svg, HasSubstr("d=\"M90.0 146.0 L830.0 16.0\""));  // the frame's corners
+  EXPECT_THAT(svg, HasSubstr("<title>c: 3!</title>"));
+  EXPECT_THAT(svg, HasSubstr(">9</text>"));
+  history.runs = {{"alone", 2.0}};
+  EXPECT_THAT(history_svg(history), HasSubstr("d=\"M90.0 81.0\""));
 }
 
 }  // namespace
