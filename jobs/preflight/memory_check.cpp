@@ -17,8 +17,9 @@ std::uint64_t memory_share(cluster::Communicator& comm) {
 Finding memory_finding(std::uint64_t wanted, std::uint64_t available, std::size_t ranks_of_node) {
   constexpr double kSpare = 1.1;
   const auto need = static_cast<double>(wanted), have = static_cast<double>(available);
-  const std::string seen = fmt::format("{} ranks of this node take {} at most, {} are free",
-                                       ranks_of_node, bytes_text(need), bytes_text(have));
+  const std::string seen =
+      fmt::format("on this node {} rank{} {} at most, {} are free", ranks_of_node,
+                  ranks_of_node == 1 ? " takes" : "s take", bytes_text(need), bytes_text(have));
   if (need > have) {
     return {Verdict::failed, need, "bytes",
             seen +

@@ -84,9 +84,10 @@ Finding check_sum(RunContext& run, const PreparedRun& prepared) {
   const double all = static_cast<double>(numbers_in(slabs));
   const double seconds = round.seconds * all / static_cast<double>(round.numbers);
   const double rate = 8 * all / std::max(seconds, 1e-9);
-  const std::string seen = fmt::format(
-      "{} of a block's sums from {} ranks{}, {}/s a rank", bytes_text(8 * all), num_partials,
-      is_whole ? "" : " (a 16th tried, the rest reckoned)", bytes_text(rate));
+  const std::string seen =
+      fmt::format("{} of a block's sums from {} rank{}{}, {}/s a rank", bytes_text(8 * all),
+                  num_partials, num_partials == 1 ? "" : "s",
+                  is_whole ? "" : " (a 16th tried, the rest reckoned)", bytes_text(rate));
   if (!round.is_right) {
     return {Verdict::failed, seconds, "s",
             seen +

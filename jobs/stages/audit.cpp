@@ -23,7 +23,7 @@ constexpr double kRounding = 1e-6;  // statistics are sums of products in fp32
 InputAudit audit_input(const PreparedRun& prepared, const WorkFolder& work, std::size_t block,
                        const model::InputKey& role) {
   const auto slabs = slab_files(prepared.config, prepared.units, block, prepared.extras);
-  const auto statistics = load_statistics(work, slabs, role);
+  auto statistics = load_statistics(work, slabs, role);
   InputAudit found;
   found.name = fmt::format("block {}, {}", block, model::name_of(role));
   found.num_channels = statistics.num_channels();
@@ -32,24 +32,43 @@ InputAudit audit_input(const PreparedRun& prepared, const WorkFolder& work, std:
     (statistics.minimum[j] == 0 ? found.num_dead : found.num_constant) += 1;
   }
   if (prepared.job.calibration.audit.min_rank > 0 && statistics.hessian.num_tokens > 0) {
-    found.rank = linalg::numerical_rank(calibration::hessian_of(statistics.hessian), kRounding);
+    const std::uint64_t num_tokens = statistics.hessian.num_tokens;
+    found.rank = linalg::numerical_rank(
+        calibration::hessian_of(std::move(statistics.hessian.sum), num_tokens), kRounding);
   }
   return found;
+}
+
+using Input = std::pair<std::size_t, model::InputKey>;  // of a block
+
+/// As many whole Hessians, each with a scaled copy and a factor, as solving may hold; at least one.
+std::size_t inputs_at_a_time(const PreparedRun& prepared, const std::vector<Input>& inputs) {
+  std::uint64_t largest = 1;
+  for (const auto& [block, role] : inputs) {
+    const std::uint64_t channels = model::channels_of(prepared.config, role);
+    const std::uint64_t squares = prepared.extras.k_chunk > 0 ? 4 : 3;
+    largest = std::max(largest, squares * channels * channels * sizeof(double));
+  }
+  return std::max<std::size_t>(1, prepared.memory.solve_bytes / largest);
 }
 
 /// What the blocks of this rank have to say, a line each.
 std::string audit_blocks(RunContext& run, const PreparedRun& prepared, const WorkFolder& work) {
   const auto blocks = blocks_of(prepared.units);
-  std::vector<std::pair<std::size_t, model::InputKey>> inputs;
+  std::vector<Input> inputs;
   for (std::size_t i = run.comm.rank(); i < blocks.size(); i += run.comm.size()) {
     for (const auto& role : roles_of_block(prepared.units, blocks[i]))
       inputs.emplace_back(blocks[i], role);
   }
   std::vector<std::vector<std::string>> problems(inputs.size());
-  run.threads.for_each(inputs.size(), [&](std::size_t i) {
-    const InputAudit found = audit_input(prepared, work, inputs[i].first, inputs[i].second);
-    problems[i] = audit_problems(found, prepared.job.calibration.audit);
-  });
+  const std::size_t at_a_time = inputs_at_a_time(prepared, inputs);
+  for (std::size_t first = 0; first < inputs.size(); first += at_a_time) {
+    run.threads.for_each(std::min(at_a_time, inputs.size() - first), [&](std::size_t task) {
+      const auto& [block, role] = inputs[first + task];
+      problems[first + task] = audit_problems(audit_input(prepared, work, block, role),
+                                              prepared.job.calibration.audit);
+    });
+  }
   std::vector<std::string> lines;
   for (const auto& of_input : problems) lines.insert(lines.end(), of_input.begin(), of_input.end());
   return fmt::format("{}", fmt::join(lines, "\n"));

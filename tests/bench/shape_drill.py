@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A whole run at a real layer's dimensions: does a block of Llama 3 70B fit the memory it is promised?
 
-    shape_drill.py TESSERA FOLDER [--shape 70b|small] [--blocks N] [--host-memory 20GiB] [--threads N]
+    shape_drill.py TESSERA FOLDER [--shape 70b|quarter|small] [--blocks N] [--host-memory 20GiB] [--threads N]
                    [--centroids 256] [--iterations 2] [--refine-rounds 0] [--set KEY=VALUE ...] [--keep]
 
 Writes a LLaMA with made-up bf16 weights and a vocabulary of 512 below FOLDER (1.8 GB for one block of 70B), runs a job on a
@@ -25,6 +25,7 @@ import work_file  # noqa: E402
 VOCABULARY = 512
 SHAPES = {
     "70b": {"hidden_size": 8192, "intermediate_size": 28672, "num_attention_heads": 64, "num_key_value_heads": 8},
+    "quarter": {"hidden_size": 2048, "intermediate_size": 7168, "num_attention_heads": 16, "num_key_value_heads": 2},
     "small": {"hidden_size": 256, "intermediate_size": 896, "num_attention_heads": 8, "num_key_value_heads": 2},
 }
 STAGES = ("prepare", "calibrate", "equalize", "solve", "assemble", "evaluate")

@@ -192,7 +192,7 @@ TEST(CheckMemory, JudgesByWhatIsFree) {
   EXPECT_THAT(memory_finding(100'000'000, 105'000'000, 2),
               IsLike(Finding{Verdict::warning, 0, "", "Start fewer processes a node"}));
   EXPECT_THAT(memory_finding(16'000'000'000, 12'000'000'000, 8),
-              IsLike(failed("8 ranks of this node take 16.0 GB at most, 12.0 GB are free")));
+              IsLike(failed("on this node 8 ranks take 16.0 GB at most, 12.0 GB are free")));
 }
 
 TEST(CheckTokens, MustBeEnough) {
