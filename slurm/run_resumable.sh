@@ -102,8 +102,10 @@ run_step() {
   if [[ $code -eq 0 && ! -s $report ]]; then
     say "srun says 0, but there is no report in $report: the ranks were not started"
     code=75
-  elif [[ $code -gt 128 && $asked == yes ]]; then
-    code=75 # ranks that were asked before they could listen, or were ended while they left
+  elif [[ $code -eq 138 || $code -eq 143 || $code -gt 128 && $asked == yes ]]; then
+    # Ranks that were asked (USR1, TERM) before they could listen, or ended while they left. Before a preemption Slurm
+    # asks the ranks alone, not this script.
+    code=75
   elif [[ $code -eq 1 || $code -gt 128 ]] && lost=$(lost_nodes) && [[ -n $lost ]]; then
     say "lost $lost"
     code=75

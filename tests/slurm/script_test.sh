@@ -102,6 +102,10 @@ run 75 "$script"
 says "ended with 138"
 requeued || fail "a step that was asked too early can go on"
 
+step 'exit 143' # Slurm asked the ranks alone
+run 75 "$script"
+requeued || fail "a preempted step can go on"
+
 # A chain: the next attempt is submitted first, and taken back when there is nothing left to do.
 export CHAIN=yes SLURM_NTASKS_PER_NODE=3
 step 'exit 75'
