@@ -86,10 +86,15 @@ lost_nodes() {
     awk '$2 ~ /^(down|fail)|\*$/ { print $1 }' | sort -u | paste -sd ' '
 }
 
-# Starts the ranks and waits for their end; sets code.
+# Starts the ranks and waits for their end; sets code. Each rank leaves a file where it starts: a job that was requeued for
+# a lost node may be given an allocation in which srun finds too few nodes and waits for ever, or a node where nothing starts.
 run_step() {
-  # The patience is for what happens between a last look and srun's: it would try for ever.
-  SLURM_EXIT_IMMEDIATE=75 srun --immediate=300 --kill-on-bad-exit=1 --mpi="$mpi" "$@" >"$report" &
+  local started=${report%.json}.started lost num_started
+  rm -rf "$started"
+  mkdir "$started"
+  # shellcheck disable=SC2016 # the ranks' own variables
+  srun --immediate=120 --kill-on-bad-exit=1 --mpi="$mpi" \
+    bash -c ': >"$0/$SLURM_PROCID"; exec "$@"' "$started" "$@" >"$report" &
   step=$!
   [[ $asked == no ]] || kill -USR1 "$step" 2>/dev/null
   while :; do # a signal ends the wait, not the step
@@ -99,14 +104,24 @@ run_step() {
     [[ $interrupted == yes ]] || break
   done
   say "ended with $code"
+  num_started=$(find "$started" -type f | wc -l)
+  rm -rf "$started"
   if [[ $code -eq 0 && ! -s $report ]]; then
     say "srun says 0, but there is no report in $report: the ranks were not started"
     code=75
-  elif [[ $code -gt 128 && $asked == yes ]]; then
-    code=75 # ranks that were asked before they could listen, or were ended while they left
-  elif [[ $code -eq 1 || $code -gt 128 ]] && lost=$(lost_nodes) && [[ -n $lost ]]; then
-    say "lost $lost"
+  elif [[ $code -eq 138 || $code -eq 143 || $code -gt 128 && $asked == yes ]]; then
+    # Ranks that were asked (USR1, TERM) before they could listen, or ended while they left. Before a preemption Slurm
+    # asks the ranks alone, not this script.
     code=75
+  elif [[ $code -eq 1 || $code -gt 128 ]]; then
+    lost=$(lost_nodes)
+    if [[ $num_started -lt ${SLURM_NTASKS:-0} ]]; then
+      say "of $SLURM_NTASKS ranks $num_started were started"
+      code=75
+    elif [[ -n $lost ]]; then
+      say "lost $lost"
+      code=75
+    fi
   fi
 }
 

@@ -29,7 +29,7 @@ step() {
 
 step 'echo {}'
 SLURM_CPUS_PER_TASK=8 run 0 "$script" my_job.yaml
-called "pmix $TESSERA run my_job.yaml --resume --json; end 1893456000, threads 8" || fail "$(cat "$calls")"
+called "--mpi=pmix bash .* $TESSERA run my_job.yaml --resume --json; end 1893456000, threads 8" || fail "$(cat "$calls")"
 ! requeued || fail "requeued though it is done"
 [[ $(cat drill_7.json) == '{}' ]] || fail "the report is not there"
 
@@ -71,6 +71,16 @@ for code in 1 137; do
     requeued || fail "a node is lost ($state), so it is to be requeued"
   done
 done
+# Neither is what became of ranks that were never started, or not all of them.
+step 'SLURM_PROCID=0 "${@:4:3}" "$7" true; exit 1'
+SLURM_NTASKS=2 run 75 "$script"
+says "of 2 ranks 1 were started"
+requeued || fail "a rank was not started"
+rm "$calls"
+SLURM_NTASKS=1 run 1 "$script"
+! requeued || fail "all ranks were started, so the error is theirs"
+[[ ! -e drill_7.started ]] || fail "the ranks' files are left"
+
 step 'exit 2'
 N2=down run 2 "$script"
 ! requeued || fail "requeued though the job itself is wrong"
@@ -101,6 +111,10 @@ step 'kill -USR1 $PPID; sleep 0.2; exec sleep 10' # asked before it listens
 run 75 "$script"
 says "ended with 138"
 requeued || fail "a step that was asked too early can go on"
+
+step 'exit 143' # Slurm asked the ranks alone
+run 75 "$script"
+requeued || fail "a preempted step can go on"
 
 # A chain: the next attempt is submitted first, and taken back when there is nothing left to do.
 export CHAIN=yes SLURM_NTASKS_PER_NODE=3

@@ -109,6 +109,7 @@ class SmallCluster:
                             if not name.startswith(("SLURM", "SBATCH", "SRUN", "OMPI", "PMI"))}
         self.environment.update(PATH=PATH, SLURM_CONF=str(self.configuration))
         self.daemons = {}
+        self.resting = {}  # job -> since when
 
     def __enter__(self):
         try:
@@ -188,10 +189,13 @@ class SmallCluster:
         return self.show(job)["JobState"]
 
     def hurry(self, job):
-        """Slurm lets a requeued job rest for two minutes, so that its processes are gone: here it goes on as soon as
-        they are. Returns what show() says."""
+        """Slurm lets a requeued job rest for two minutes, so that its processes are gone and forgotten: here it goes on some
+        seconds after they are. Returns what show() says."""
         shown = self.show(job)
-        if shown["JobState"] == "PENDING" and shown["Reason"] == "BeginTime" and not self.steps(job):
+        rests = shown["JobState"] == "PENDING" and shown["Reason"] == "BeginTime" and not self.steps(job)
+        if not rests:
+            self.resting.pop(job, None)
+        elif time.monotonic() > self.resting.setdefault(job, time.monotonic()) + 3:
             self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
         return shown
 
