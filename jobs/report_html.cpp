@@ -7,6 +7,7 @@
 
 #include "core/human_text.hpp"
 #include "jobs/html_charts.hpp"
+#include "jobs/report_allocation.hpp"
 #include "jobs/report_residual.hpp"
 #include "jobs/report_style.hpp"
 
@@ -185,7 +186,7 @@ std::string report_html(const RunReport& r) {
       title, kReportStyle, escape_html(r.model),
       escape_html(r.is_published() ? "quantized into " + r.model_dir()
                                    : "not published; kept in " + r.model_dir()));
-  page += tiles(r) + notes_section(r) + perplexity_section(r) + residual_section(r) + error_section(r) + time_section(r) +
+  page += tiles(r) + notes_section(r) + perplexity_section(r) + residual_section(r) + allocation_section(r) + error_section(r) + time_section(r) +
           tables_section(r) + job_section(r);
   page += fmt::format("<footer>tessera {}</footer>\n</main>\n</body>\n</html>\n",
                       escape_html(r.version));
