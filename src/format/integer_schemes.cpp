@@ -34,17 +34,16 @@ bool are_alike(const IntegerSizes& sizes) {
   return true;
 }
 
-/// What keeps the layers from sharing a config.json is found as if they had the first one's bits
-/// and groups.
+/// What else keeps the layers from sharing a config.json is found as if all had 8 bits and a scale
+/// for each row, which go with whatever else a layer has.
 void require_rest_alike(const IntegerSizes& sizes, IntegerFormat format) {
   IntegerSizes evened;
-  const solver::IntegerLayer& first = sizes.begin()->second;
   for (const auto& [name, layer] : sizes) {
     IntegerSizes alone;
     alone.emplace(name, solver::sizes_of(layer));
     common_scheme(alone, format);  // its own problems, as it is
     solver::IntegerLayer even = solver::sizes_of(layer);
-    even.bits = first.bits;
+    even.bits = 8;
     even.group_size = even.in_features;
     evened.emplace(name, std::move(even));
   }
