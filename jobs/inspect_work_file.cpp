@@ -99,6 +99,34 @@ void add_solved_layer(JsonValue& document, store::ArchiveReader& reader) {
   document.set("remarks", std::move(remarks));
 }
 
+void add_measured_layer(JsonValue& document, store::ArchiveReader& reader) {
+  MeasuredLayer measured;
+  archive(reader, measured);
+  JsonValue errors = JsonValue::list();
+  for (const double error : measured.error) errors.append(error);
+  document.set("holds", "what each recipe would do to a layer")
+      .set("output", measured.output)
+      .set("errors", std::move(errors));
+}
+
+void add_group_divergence(JsonValue& document, store::ArchiveReader& reader) {
+  GroupDivergence found;
+  archive(reader, found);
+  JsonValue without = JsonValue::object();
+  for (std::size_t k = 0; k < found.kinds.size(); ++k) without.set(found.kinds[k], found.without[k]);
+  document.set("holds", "divergences of a group of blocks")
+      .set("of_all", found.of_all)
+      .set("without", std::move(without));
+}
+
+void add_allocation(JsonValue& document, store::ArchiveReader& reader) {
+  Allocation allocation;
+  archive(reader, allocation);
+  JsonValue recipes = JsonValue::list();
+  for (const std::uint64_t recipe : allocation.recipe) recipes.append(recipe);
+  document.set("holds", "recipes of all layers").set("recipes", std::move(recipes));
+}
+
 }  // namespace
 
 JsonValue inspect_work_file(const fs::path& file) {
@@ -112,6 +140,12 @@ JsonValue inspect_work_file(const fs::path& file) {
   document.set("identity", std::move(identity));
   if (reader.contains("tokens")) {
     add_tokens(document, reader);
+  } else if (reader.contains("rough")) {
+    add_measured_layer(document, reader);
+  } else if (reader.contains("without")) {
+    add_group_divergence(document, reader);
+  } else if (reader.contains("recipe")) {
+    add_allocation(document, reader);
   } else if (reader.contains("layer")) {
     add_solved_layer(document, reader);
   } else if (reader.contains(std::string(model::name_of(model::InputRole::mlp_hidden)))) {

@@ -1,12 +1,15 @@
 #include "jobs/memory_plan.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include <fmt/core.h>
 
 #include "core/error.hpp"
 #include "core/human_text.hpp"
 #include "forward/block.hpp"
+#include "jobs/depth_groups.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -82,7 +85,21 @@ Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
   return sizes;
 }
 
-void require_bound(const MemoryPlan& plan, Bytes bound) {
+/// Divergences are measured on some samples, for all kinds of layers of a group of blocks at once,
+/// beside the original's and those before the group; 0 where none are.
+Bytes allocate_bytes(const QuantizeJob& job, const model::ModelConfig& config,
+                     const std::vector<LayerUnit>& units, const Sizes& sizes) {
+  const BudgetSettings& budget = job.quantize.budget;
+  if (!budget.is_wanted() || budget.measure != LossMeasure::divergence) return 0;
+  std::set<std::string> kinds;
+  for (const LayerUnit& unit : units) kinds.insert(kind_of(unit.layer));
+  const auto tokens = static_cast<Bytes>(std::min(budget.samples, job.calibration.num_samples)) *
+                      static_cast<Bytes>(job.calibration.max_seq_length);
+  return kProgram + sizes.ends + sizes.weights + sizes.intermediates +
+         (kinds.size() + 2) * tokens * config.hidden_size * sizeof(float);
+}
+
+void require_bound(const MemoryPlan& plan, Bytes allocate, Bytes bound) {
   struct Stage {
     const char* name;
     Bytes bytes;
@@ -91,6 +108,8 @@ void require_bound(const MemoryPlan& plan, Bytes bound) {
   for (const Stage& stage : {
            Stage{"calibrating", plan.calibrate_bytes,
                  "one block's weights and statistics, and one calibration shard"},
+           Stage{"allocating", allocate, "one block's weights and the hidden states of "
+                                         "quantize.budget.samples, for each kind of layer"},
            Stage{"solving", plan.solve_bytes, "the largest layer's weights and Hessian"},
            Stage{"assembling", plan.assemble_bytes, "the embedding and the head"},
            Stage{"evaluating", plan.evaluate_bytes, "the embedding, one block and one batch"},
@@ -143,7 +162,7 @@ MemoryPlan plan_memory(const QuantizeJob& job, const model::ModelConfig& config,
   plan.evaluate_bytes = job.evaluation.is_wanted() ? evaluate + least_hidden : 0;
   if (bound == 0) return plan;
   plan.max_hidden_bytes = std::max(least_hidden, bound > evaluate ? bound - evaluate : 0);
-  require_bound(plan, bound);
+  require_bound(plan, allocate_bytes(job, config, units, sizes), bound);
   return plan;
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/error.hpp"
+#include "format/integer_schemes.hpp"
 #include "format/vptq_config.hpp"
 #include "format/vptq_tensors.hpp"
 #include "jobs/plan.hpp"
@@ -61,7 +62,7 @@ const model::LinearLayer& layer_named(const PreparedRun& prepared, const std::st
 }
 
 void require_one_scheme(OutputFormat format, const PackedSizes& sizes) {
-  if (!sizes.integers.empty()) format::common_scheme(sizes.integers, integer_format(format));
+  if (!sizes.integers.empty()) format::schemes_of(sizes.integers, integer_format(format));
 }
 
 SolvedLayer load_solved(const WorkFolder& work, const model::LinearLayer& layer) {
@@ -70,15 +71,19 @@ SolvedLayer load_solved(const WorkFolder& work, const model::LinearLayer& layer)
   return solved;
 }
 
-double stored_bits_per_weight(const solver::QuantizedLayer& layer) {
+std::uint64_t stored_bits(const solver::QuantizedLayer& layer) {
   if (const auto* integers = std::get_if<solver::IntegerLayer>(&layer)) {
-    return static_cast<double>(solver::stored_bits(*integers)) /
-           static_cast<double>(integers->out_features * integers->in_features);
+    return solver::stored_bits(*integers);
   }
   solver::VptqLayer sizes = format::sizes_of(std::get<solver::VptqLayer>(layer));
   if (!format::writes_permutation(sizes, format::Permutation::absorbed)) sizes.perm.clear();
-  return static_cast<double>(solver::stored_bits(sizes).total()) /
-         static_cast<double>(sizes.out_features * sizes.in_features);
+  return solver::stored_bits(sizes).total();
+}
+
+double stored_bits_per_weight(const solver::QuantizedLayer& layer) {
+  const auto num_weights =
+      std::visit([](const auto& kind) { return kind.out_features * kind.in_features; }, layer);
+  return static_cast<double>(stored_bits(layer)) / static_cast<double>(num_weights);
 }
 
 std::map<std::string, std::vector<model::TensorToWrite>> packed_tensors(const PreparedRun& prepared,
@@ -129,7 +134,7 @@ format::FormatText format_text(const PreparedRun& prepared, const PackedSizes& s
     return format::vptq_text(prepared.config.tied_embeddings, output.store_tied_head);
   }
   const auto format = integer_format(output.format);
-  return format::integer_text(format, format::common_scheme(sizes.integers, format));
+  return format::integer_text(format, format::schemes_of(sizes.integers, format));
 }
 
 std::map<std::string, std::string> config_files(const PreparedRun& prepared,

@@ -40,7 +40,9 @@ const model::LinearLayer& layer_named(const PreparedRun& prepared, const std::st
 
 SolvedLayer load_solved(const WorkFolder& work, const model::LinearLayer& layer);
 
-/// As written: a permutation that the format absorbs is not stored.
+/// Bits of the packed layer as written, from its sizes: a permutation that the format absorbs is not
+/// stored.
+std::uint64_t stored_bits(const solver::QuantizedLayer& layer);
 double stored_bits_per_weight(const solver::QuantizedLayer& layer);
 
 /// What replaces each packed layer's weight.

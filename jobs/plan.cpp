@@ -170,4 +170,12 @@ std::string solved_file(const model::LinearLayer& layer) {
   return fmt::format("solved/block-{:05}/{}.h5", layer.block, layer.module);
 }
 
+std::string measured_file(const model::LinearLayer& layer) {
+  return fmt::format("allocation/block-{:05}/{}.h5", layer.block, layer.module);
+}
+
+std::string divergence_file(std::size_t group) {
+  return fmt::format("allocation/divergence-{:05}.h5", group);
+}
+
 }  // namespace tessera::jobs

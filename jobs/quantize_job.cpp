@@ -5,6 +5,7 @@
 
 #include "jobs/attempt.hpp"
 #include "jobs/machine.hpp"
+#include "jobs/stages/allocate.hpp"
 #include "jobs/stages/assemble.hpp"
 #include "jobs/stages/audit.hpp"
 #include "jobs/stages/calibrate.hpp"
@@ -51,6 +52,7 @@ RunReport run_quantize_job(const QuantizeJob& job, ExistingRun existing, RunCont
     timed(run, work, "calibrate", [&] { calibrate(run, prepared, work); });
     audit(run, prepared, work);
     timed(run, work, "equalize", [&] { equalize(run, prepared, work); });
+    timed(run, work, "allocate", [&] { prepared.units = allocate(run, prepared, work); });
     timed(run, work, "solve", [&] { solve(run, prepared, work); });
     const auto model = timed(run, work, "assemble", [&] { return assemble(run, prepared, work); });
     const auto scores =

@@ -8,6 +8,7 @@
 #include "core/human_text.hpp"
 #include "jobs/html_charts.hpp"
 #include "jobs/html_page.hpp"
+#include "jobs/report_allocation.hpp"
 #include "jobs/report_residual.hpp"
 
 namespace tessera::jobs {
@@ -160,7 +161,7 @@ std::string job_section(const RunReport& r) {
 
 std::string report_html(const RunReport& r) {
   const std::string body = tiles(r) + notes_section(r) + perplexity_section(r) +
-                           residual_section(r) + error_section(r) + time_section(r) +
+                           residual_section(r) + allocation_section(r) + error_section(r) + time_section(r) +
                            tables_section(r) + job_section(r);
   return html_page("Tessera: " + r.model, r.model,
                    r.is_published() ? "quantized into " + r.model_dir()

@@ -5,27 +5,32 @@
 #include <fmt/core.h>
 
 #include "core/error.hpp"
-#include "residual/budget.hpp"
+#include "core/knapsack.hpp"
 #include "residual/knee.hpp"
 #include "residual/residual_layer.hpp"
 
 namespace tessera::jobs {
 namespace {
 
-using residual::BudgetOption;
-
 std::uint64_t fetched_bytes(const LayerReport& layer, std::uint64_t k_chunk, std::uint64_t bits) {
   const std::uint64_t channels = residual::num_selected(layer.in_features, k_chunk);
   return channels == 0 ? 0 : channels * (layer.out_features * bits / 8) + 2 * layer.out_features;
 }
 
-std::vector<BudgetOption> options_of(const LayerReport& layer, std::uint64_t bits) {
-  std::vector<BudgetOption> options;
+/// The ways of compensating a layer: bytes that each fetches, and the error that it leaves.
+struct LayerOptions {
+  std::vector<std::uint64_t> k_chunk;
+  std::vector<KnapsackOption> options;
+};
+
+LayerOptions options_of(const LayerReport& layer, std::uint64_t bits) {
+  LayerOptions found;
   for (const residual::CompensationPoint& point : layer.compensation) {
     if (point.rule != residual::SelectionRule::exact) continue;
-    options.push_back({point.k_chunk, fetched_bytes(layer, point.k_chunk, bits), point.error});
+    found.k_chunk.push_back(point.k_chunk);
+    found.options.push_back({fetched_bytes(layer, point.k_chunk, bits), point.error});
   }
-  return options;
+  return found;
 }
 
 std::uint64_t bytes_of_device(const std::string& device, const std::vector<LayerReport>& layers) {
@@ -65,11 +70,16 @@ std::optional<ResidualBudget> plan_residual_budget(const PreparedRun& prepared,
   if (!settings.budget.device.empty()) {
     budget.text += fmt::format(" (predicted for {})", settings.budget.device);
   }
-  std::vector<std::vector<BudgetOption>> options;
-  for (const LayerReport& layer : layers) options.push_back(options_of(layer, bits));
-  const auto chosen = residual::choose_within_budget(options, budget.bytes_per_token);
+  std::vector<std::vector<std::uint64_t>> k_chunks;
+  std::vector<std::vector<KnapsackOption>> options;
+  for (const LayerReport& layer : layers) {
+    LayerOptions found = options_of(layer, bits);
+    k_chunks.push_back(std::move(found.k_chunk));
+    options.push_back(std::move(found.options));
+  }
+  const auto chosen = choose_within_budget(options, budget.bytes_per_token);
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    budget.k_chunk_of[prepared.units[l].layer.name] = options[l][chosen[l]].k_chunk;
+    budget.k_chunk_of[prepared.units[l].layer.name] = k_chunks[l][chosen[l]];
   }
   budget.uniform_k_chunk = largest_uniform(layers, bits, budget.bytes_per_token);
   return budget;

@@ -11,7 +11,7 @@
 namespace tessera::jobs {
 
 /// What is fetched for each token, shared out over all layers by what it is worth on the
-/// calibration tokens (residual/budget.hpp).
+/// calibration tokens (core/knapsack.hpp).
 struct ResidualBudget {
   std::uint64_t bytes_per_token = 0;                ///< at most
   std::string text;                                 ///< "bytes_per_token 500000"

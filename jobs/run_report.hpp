@@ -13,6 +13,13 @@
 // report.json, quant_log.csv and report.html, and shown by the program.
 namespace tessera::jobs {
 
+/// What a budget for all layers chose for one.
+struct RecipeReport {
+  std::string recipe;   ///< "v=4 K=512"; empty: the job sets no budget
+  double loss = 0;      ///< predicted, in what the job makes least (quantize.budget.measure)
+  double own_loss = 0;  ///< the same with the settings of the method, as without a budget
+};
+
 /// One quantized layer.
 struct LayerReport {
   std::size_t block = 0;
@@ -29,6 +36,7 @@ struct LayerReport {
   double bias_gain = 0;              ///< share of the output error that a corrected bias removes
   /// What compensation leaves of the layer's output error on kept tokens; empty without residuals.
   std::vector<residual::CompensationPoint> compensation = {};
+  RecipeReport allocated = {};
 };
 
 /// The packed model with its residuals, as scored.
@@ -111,7 +119,7 @@ JsonValue to_json(const RunReport& report);
 RunReport report_from_json(const JsonValue& document, const std::string& origin);
 
 /// quant_log.csv: block,module,in_features,out_features,bits,proxy_error,seconds, then damp_fraction,
-/// dead_columns,degraded,remarks.
+/// dead_columns,degraded,remarks,recipe,predicted_loss,predicted_own_loss.
 std::string quant_log_csv(const std::vector<LayerReport>& layers);
 
 }  // namespace tessera::jobs

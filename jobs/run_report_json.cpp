@@ -42,6 +42,20 @@ JsonValue points_json(const std::vector<residual::CompensationPoint>& points) {
   return list;
 }
 
+JsonValue recipe_json(const RecipeReport& allocated) {
+  if (allocated.recipe.empty()) return {};
+  return JsonValue::object()
+      .set("recipe", allocated.recipe)
+      .set("predicted_loss", allocated.loss)
+      .set("predicted_own_loss", allocated.own_loss);
+}
+
+RecipeReport recipe_from(const JsonValue& json) {
+  if (json.is_null()) return {};
+  return {json.at("recipe").text(), number_at(json, "predicted_loss"),
+          number_at(json, "predicted_own_loss")};
+}
+
 JsonValue layer_json(const LayerReport& row) {
   return JsonValue::object()
       .set("block", row.block)
@@ -56,7 +70,8 @@ JsonValue layer_json(const LayerReport& row) {
       .set("dead_columns", row.num_dead_columns)
       .set("degraded", row.is_degraded)
       .set("remarks", list_of(row.remarks))
-      .set("compensation", points_json(row.compensation));
+      .set("compensation", points_json(row.compensation))
+      .set("allocated", recipe_json(row.allocated));
 }
 
 std::vector<residual::CompensationPoint> points_from(const JsonValue& json) {
@@ -108,6 +123,7 @@ LayerReport layer_from(const JsonValue& json) {
   row.is_degraded = json.at("degraded").boolean();
   row.remarks = texts_at(json, "remarks");
   row.compensation = points_from(json.at("compensation"));
+  row.allocated = recipe_from(json.at("allocated"));
   return row;
 }
 

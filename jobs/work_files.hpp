@@ -81,4 +81,47 @@ void archive(Archive& a, SolvedLayer& s) {
   a("seconds", s.seconds);
 }
 
+/// allocation/block-00004/mlp.down_proj.h5: what each recipe would do to a layer, by a rough solve.
+struct MeasuredLayer {
+  std::vector<double> error;     ///< tr(E H E^T) by recipe (jobs/recipes.hpp)
+  double output = 0;             ///< tr(W H W^T)
+  solver::QuantizedLayer rough;  ///< as the first recipe makes it
+};
+
+template <class Archive>
+void archive(Archive& a, MeasuredLayer& m) {
+  a("error", m.error);
+  a("output", m.output);
+  a("rough", m.rough);
+}
+
+/// allocation/divergence-00003.h5: what the errors of a group of blocks do to the model's
+/// predictions, in nats a token.
+struct GroupDivergence {
+  double of_all = 0;               ///< of the model whose layers are all rough
+  std::vector<std::string> kinds;  ///< of layers in the group: "mlp.down_proj"
+  std::vector<double> without;     ///< by kind: where those of the group are left as they were
+};
+
+template <class Archive>
+void archive(Archive& a, GroupDivergence& d) {
+  a("of_all", d.of_all);
+  a("kinds", d.kinds);
+  a("without", d.without);
+}
+
+/// allocation/choice.h5: the recipe of every layer.
+struct Allocation {
+  std::vector<std::uint64_t> recipe;  ///< by unit: an index into its recipes
+  std::vector<double> loss;           ///< predicted, in what the job makes least
+  std::vector<double> own_loss;       ///< the same with the method's own recipe
+};
+
+template <class Archive>
+void archive(Archive& a, Allocation& c) {
+  a("recipe", c.recipe);
+  a("loss", c.loss);
+  a("own_loss", c.own_loss);
+}
+
 }  // namespace tessera::jobs

@@ -135,11 +135,23 @@ bool changes_no_calibration(const std::string& difference) {
   static constexpr std::string_view kKeys[] = {
       "quantize.method",        "quantize.vptq.",    "quantize.aweq.",
       "quantize.gptq.",         "quantize.rtn.",     "quantize.equalize",
-      "quantize.dampening_frac", "quantize.seed",    "residual.bits",
+      "quantize.dampening_frac", "quantize.seed",    "quantize.budget.", "residual.bits",
       "residual.scale_search",  "residual.plain_share", "residual.budget.",
       "evaluation.k_chunks",    "output."};
   return std::ranges::any_of(
       kKeys, [&](std::string_view key) { return difference.starts_with(key); });
+}
+
+/// Whether what recipes would do to layers stays true, and only the choice among them is another.
+bool changes_choice_only(const std::string& difference) {
+  return difference.starts_with("quantize.budget.bits_per_weight") ||
+         difference.starts_with("quantize.budget.measure");
+}
+
+/// Whether a committed file was made from settings that are no more.
+bool is_outdated(const std::string& file, bool keeps_measurements) {
+  return file.starts_with("equalized/") || file == kAllocationFile ||
+         (file.starts_with("allocation/") && !keeps_measurements);
 }
 
 }  // namespace
@@ -180,11 +192,12 @@ void WorkFolder::start(const Fingerprint& fingerprint, const RunSize& size) {
 /// identity stays that of the run they were made in.
 void WorkFolder::redo(const Fingerprint& fingerprint, const std::set<std::string>& made_again) {
   const bool makes_all = made_again.size() == size_.num_layers;
-  bool keeps_calibration_only = false;
+  bool keeps_calibration_only = false, keeps_measurements = true;
   for (const std::string& difference : fingerprint.differences_from(*run_)) {
     if (difference.starts_with("quantize.overrides")) continue;
     if (makes_all && changes_no_calibration(difference)) {
       keeps_calibration_only = true;
+      keeps_measurements = keeps_measurements && changes_choice_only(difference);
       continue;
     }
     throw InputError(
@@ -195,9 +208,8 @@ void WorkFolder::redo(const Fingerprint& fingerprint, const std::set<std::string
   }
   std::vector<JsonValue> lines = {run_line(fingerprint)};
   for (const auto& [file, digests] : committed_) {
-    if (made_again.contains(file) || (keeps_calibration_only && file.starts_with("equalized/"))) {
-      continue;
-    }
+    if (made_again.contains(file)) continue;
+    if (keeps_calibration_only && is_outdated(file, keeps_measurements)) continue;
     for (const std::string& digest : digests) {
       lines.push_back(JsonValue::object().set("commit", file).set("sha256", digest));
     }
@@ -222,7 +234,7 @@ void WorkFolder::discard() {
   fs::remove(root_ / kFirstJournal);
   for (const fs::path& file : later_journals(root_)) fs::remove(file);
   for (const char* name : {"job.yaml", "report.json", "report.html", "quant_log.csv", "calibration",
-                           "solved", "evaluation"}) {
+                           "allocation", "solved", "evaluation"}) {
     fs::remove_all(root_ / name);
   }
   journal_ = Journal(journal_.file());

@@ -76,6 +76,20 @@ void check(Problems& problems, const QuantizeSettings& s) {
 
 namespace {
 
+void check_candidates(Problems& problems, const QuantizeSettings& s) {
+  for (std::size_t i = 0; i < s.budget.candidates.size(); ++i) {
+    const RecipeChange& c = s.budget.candidates[i];
+    const bool is_of_vptq = c.vector_len || c.num_centroids || c.num_res_centroids || c.num_groups;
+    const bool is_of_integers = c.scheme || c.group_size;
+    if (!(s.method == Method::vptq ? is_of_integers : is_of_vptq)) continue;
+    problems.add(fmt::format("quantize.budget.candidates[{}]", i),
+                 fmt::format("has {} (the method is {}). Remove it.",
+                             s.method == Method::vptq ? "scheme or group_size"
+                                                      : "what only codebooks have",
+                             name_of_value(s.method)));
+  }
+}
+
 /// Codebooks and integers have formats of their own.
 void check(Problems& problems, const OutputSettings& s, Method method) {
   if (s.format == OutputFormat::gptq && s.dtype != StoredType::float16) {
@@ -141,6 +155,13 @@ void check_residual(Problems& problems, const residual::ResidualSettings& s) {
 
 void check(Problems& problems, const QuantizeJob& s) {
   check(problems, s.output, s.quantize.method);
+  check_candidates(problems, s.quantize);
+  if (s.quantize.budget.is_wanted() && s.output.format == OutputFormat::gptq) {
+    problems.add("quantize.budget.bits_per_weight",
+                 fmt::format("is {} (a GPTQ config.json holds one recipe for all layers). Choose "
+                             "the format vptq or compressed-tensors, or remove the budget.",
+                             s.quantize.budget.bits_per_weight));
+  }
   check_residual(problems, s.residual);
   check_apart(problems, "output.dir", s.output.dir, "model.path", s.model.path);
   check_apart(problems, "runtime.work_dir", s.runtime.work_dir, "model.path", s.model.path);

@@ -99,6 +99,8 @@ void describe(Fields& f, QuantizeSettings& s) {
   f("rtn", s.rtn, "settings of the method rtn: integers, rounded to the nearest");
   f("overrides", s.overrides, "other settings for some layers; the first that matches wins",
     starting_from(LayerOverride{"", s.vptq, s.aweq}));
+  f("budget", s.budget,
+    "a recipe for each layer, where bits pay most; layers that an override matches keep theirs");
 }
 
 template <class Fields>

@@ -9,6 +9,7 @@
 
 #include "core/describe.hpp"
 #include "core/dtype.hpp"
+#include "jobs/settings/budget_settings.hpp"
 #include "residual/residual_settings.hpp"
 #include "schedulers/launch/slurm_settings.hpp"
 #include "solver/aweq/aweq_settings.hpp"
@@ -80,6 +81,7 @@ struct QuantizeSettings {
   solver::IntegerSettings gptq = plain_integers(solver::Rounding::gptq);
   solver::IntegerSettings rtn = plain_integers(solver::Rounding::rtn);
   std::vector<LayerOverride> overrides;  ///< first match wins
+  BudgetSettings budget;                 ///< for the layers that no override matches
   bool operator==(const QuantizeSettings&) const = default;
 };
 

@@ -38,6 +38,10 @@ const LayerOverride* first_match(const QuantizeSettings& settings, std::string_v
 
 }  // namespace
 
+bool has_override(const QuantizeSettings& settings, std::string_view layer_name) {
+  return first_match(settings, layer_name) != nullptr;
+}
+
 solver::VptqSettings vptq_settings_for(const QuantizeSettings& settings,
                                        std::string_view layer_name) {
   const LayerOverride* own = first_match(settings, layer_name);

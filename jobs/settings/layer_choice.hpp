@@ -15,6 +15,9 @@ bool matches(std::string_view pattern, std::string_view layer_name);
 /// True when some pattern of `targets` matches and none of `ignore` does.
 bool is_target(const QuantizeSettings& settings, std::string_view layer_name);
 
+/// True when some override matches.
+bool has_override(const QuantizeSettings& settings, std::string_view layer_name);
+
 /// Those of the first override that matches, else the section's own; seeded with the section's
 /// seed.
 solver::VptqSettings vptq_settings_for(const QuantizeSettings& settings,

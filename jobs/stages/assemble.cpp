@@ -10,6 +10,7 @@
 #include "jobs/equalized_weights.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/packed_layers.hpp"
+#include "jobs/recipes.hpp"
 #include "jobs/stages/residual_files.hpp"
 #include "jobs/stages/write_shards.hpp"
 #include "jobs/work_files.hpp"
@@ -37,9 +38,18 @@ LayerReport report_of(const LayerUnit& unit, const SolvedLayer& solved) {
 }
 
 void read_solved(const PreparedRun& prepared, const WorkFolder& work, AssembledModel& assembled) {
-  for (const LayerUnit& unit : prepared.units) {
+  Allocation allocation;
+  if (prepared.job.quantize.budget.is_wanted()) {
+    work.load(kAllocationFile, "allocation", allocation);
+  }
+  for (std::size_t u = 0; u < prepared.units.size(); ++u) {
+    const LayerUnit& unit = prepared.units[u];
     const SolvedLayer solved = load_solved(work, unit.layer);
     assembled.layers.push_back(report_of(unit, solved));
+    if (!allocation.recipe.empty()) {
+      assembled.layers.back().allocated = {recipe_text(unit), allocation.loss[u],
+                                           allocation.own_loss[u]};
+    }
     assembled.sizes.add(unit.layer, solved.layer);
   }
   assembled.sizes.declare_biases(prepared.config);

@@ -16,6 +16,7 @@
 #include "jobs/output_folder.hpp"
 #include "jobs/packed_layers.hpp"
 #include "jobs/planned_sizes.hpp"
+#include "jobs/recipes.hpp"
 #include "jobs/settings/job_file.hpp"
 #include "jobs/settings/layer_choice.hpp"
 #include "jobs/stages/residual_files.hpp"
@@ -45,6 +46,7 @@ void check_format(Log& log, const PreparedRun& prepared) {
   }
   require_one_scheme(prepared.job.output.format, sizes_of_all);
   require_residual_sizes(prepared);
+  require_possible_budget(prepared.job, prepared.units);
 }
 
 PreparedRun open_model(RunContext& run, const QuantizeJob& job) {

@@ -21,7 +21,7 @@
 namespace tessera::jobs {
 namespace {
 
-constexpr const char* kStages[] = {"prepare", "calibrate", "equalize",
+constexpr const char* kStages[] = {"prepare", "calibrate", "equalize", "allocate",
                                    "solve",   "assemble",  "evaluate"};
 
 /// Versions that were tried (docs/formats.md).
@@ -55,6 +55,7 @@ RunReport make_report(const RunContext& run, const PreparedRun& prepared,
   report.layers = assembled.layers;
   for (const std::string stage : kStages) {
     if (stage == "equalize" && !equalizes(job.quantize)) continue;
+    if (stage == "allocate" && !job.quantize.budget.is_wanted()) continue;
     report.stages.push_back({stage, work.seconds_of(stage)});
   }
   report.num_samples = prepared.num_samples();

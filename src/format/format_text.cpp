@@ -1,6 +1,10 @@
 #include "format/format_text.hpp"
 
+#include <algorithm>
+
 #include <fmt/core.h>
+
+#include "format/integer_schemes.hpp"
 
 namespace tessera::format {
 namespace {
@@ -22,11 +26,32 @@ std::string method_text(const IntegerScheme& scheme) {
                                           : ", their inputs to 8 bits with fixed scales");
 }
 
-std::string compressed_tensors_loading(const IntegerScheme& scheme) {
+std::string method_text(std::span<const SchemeGroup> groups) {
+  if (groups.size() == 1) return method_text(groups.front().scheme);
+  std::string widths;
+  for (const SchemeGroup& group : groups) {
+    const std::string width = std::to_string(group.scheme.bits);
+    if (widths.ends_with(width)) continue;
+    widths += (widths.empty() ? "" : ", ") + width;
+  }
+  return fmt::format("quantized to symmetric integers of {} bits, each layer with its own settings",
+                     widths);
+}
+
+std::string compressed_tensors_loading(std::span<const SchemeGroup> groups) {
+  const IntegerScheme& scheme = groups.front().scheme;
+  const auto has_bits = [&](std::uint64_t bits) {
+    return std::ranges::any_of(groups, [&](const auto& g) { return g.scheme.bits == bits; });
+  };
   std::string text = fmt::format(
       "Needs `transformers` and `compressed-tensors{}` (checked with 4.57.6 and 0.20.0).\n\n{}",
-      scheme.bits == 3 ? ">=0.18" : "", kPlainCall);
-  if (scheme.bits == 3) {
+      has_bits(3) ? ">=0.18" : "", kPlainCall);
+  if (groups.size() > 1) {
+    text +=
+        "Layers differ in bits or groups: `config_groups` names those of each kind. vLLM fuses q, k "
+        "and v, and gate and up, and wants one kind for the layers that it fuses.\n\n";
+  }
+  if (has_bits(3)) {
     text +=
         "3-bit weights lie densely, as compressed-tensors packs them from 0.18 on; earlier "
         "releases "
@@ -37,7 +62,7 @@ std::string compressed_tensors_loading(const IntegerScheme& scheme) {
         "transformers simulates the inputs' quantization with scales of max|x| / 127.5; vLLM's "
         "kernels use max|x| / 127.\n\n";
   }
-  if (!scheme.input && (scheme.bits == 2 || scheme.bits == 3)) {
+  if (!scheme.input && (has_bits(2) || has_bits(3))) {
     text += "vLLM reads 4 and 8 bits in this format; other widths only in its newest releases.\n\n";
   }
   return text;
@@ -94,14 +119,20 @@ FormatText vptq_text(bool has_tied_head, bool stores_tied_head) {
           std::move(loading)};
 }
 
-FormatText integer_text(IntegerFormat format, const IntegerScheme& scheme) {
+FormatText integer_text(IntegerFormat format, std::span<const SchemeGroup> groups) {
+  const IntegerScheme& scheme = groups.front().scheme;
   if (format == IntegerFormat::gptq) {
     return {"gptq", method_text(scheme), "codes, scales, zero points, group indices",
             gptq_loading(scheme, stores_whole_zero_points(scheme.bits, scheme.is_symmetric))};
   }
-  return {"compressed-tensors", method_text(scheme),
+  return {"compressed-tensors", method_text(groups),
           scheme.input ? "codes, scales" : "codes, scales, shapes",
-          compressed_tensors_loading(scheme)};
+          compressed_tensors_loading(groups)};
+}
+
+FormatText integer_text(IntegerFormat format, const IntegerScheme& scheme) {
+  const SchemeGroup all{scheme, {}};
+  return integer_text(format, std::span(&all, 1));
 }
 
 }  // namespace tessera::format

@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/json_value.hpp"
+#include "format/integer_schemes.hpp"
 #include "format/packed_config.hpp"
 #include "model/architecture.hpp"
 
@@ -52,24 +53,44 @@ JsonValue input_arguments(const IntegerScheme& scheme) {
   return arguments(8, scheme.input_is_symmetric, is_dynamic ? "token" : "tensor", 0, is_dynamic);
 }
 
-JsonValue compressed_tensors_config(const IntegerScheme& scheme, const Names& left_alone) {
-  const char* format = scheme.input ? "int-quantized" : "pack-quantized";
+const char* layout_of(const IntegerScheme& scheme) {
+  return scheme.input ? "int-quantized" : "pack-quantized";
+}
+
+/// @param targets names of layers, or the class of all
+JsonValue config_group(const IntegerScheme& scheme, JsonValue targets) {
   const char* strategy = scheme.group_size == 0 ? "channel" : "group";
-  JsonValue ignore = JsonValue::list().append("lm_head");
-  for (const std::string& name : left_alone) ignore.append(name);
   JsonValue group = JsonValue::object();
-  group.set("targets", JsonValue::list().append("Linear"))
+  group.set("targets", std::move(targets))
       .set("weights",
            arguments(scheme.bits, scheme.is_symmetric, strategy, scheme.group_size, false))
       .set("input_activations", input_arguments(scheme))
       .set("output_activations", JsonValue())
-      .set("format", format);
+      .set("format", layout_of(scheme));
+  return group;
+}
+
+JsonValue config_groups(const std::vector<SchemeGroup>& groups) {
+  JsonValue object = JsonValue::object();
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    JsonValue targets =
+        groups.size() == 1 ? JsonValue::list().append("Linear") : list_of(groups[g].layers);
+    object.set(fmt::format("group_{}", g), config_group(groups[g].scheme, std::move(targets)));
+  }
+  return object;
+}
+
+JsonValue compressed_tensors_config(const std::vector<SchemeGroup>& groups,
+                                    const Names& left_alone) {
+  const char* format = layout_of(groups.front().scheme);
+  JsonValue ignore = JsonValue::list().append("lm_head");
+  for (const std::string& name : left_alone) ignore.append(name);
   return JsonValue::object()
       .set("quant_method", "compressed-tensors")
       .set("format", format)
       .set("quantization_status", "compressed")
       .set("version", kCompressedTensorsVersion)
-      .set("config_groups", JsonValue::object().set("group_0", std::move(group)))
+      .set("config_groups", config_groups(groups))
       .set("ignore", std::move(ignore))
       .set("kv_cache_scheme", JsonValue())
       .set("global_compression_ratio", JsonValue())
@@ -126,10 +147,11 @@ JsonValue gptq_config(const model::ModelConfig& original, const IntegerSizes& si
 
 JsonValue quantization_config(const model::ModelConfig& original, const IntegerSizes& sizes,
                               IntegerFormat format) {
-  const IntegerScheme scheme = common_scheme(sizes, format);
+  const std::vector<SchemeGroup> groups = schemes_of(sizes, format);
   const Names left_alone = layers_left_alone(original, shapes_of(sizes));
-  return format == IntegerFormat::gptq ? gptq_config(original, sizes, scheme, left_alone)
-                                       : compressed_tensors_config(scheme, left_alone);
+  return format == IntegerFormat::gptq
+             ? gptq_config(original, sizes, groups.front().scheme, left_alone)
+             : compressed_tensors_config(groups, left_alone);
 }
 
 /// Reads the finished text as an engine would: every bias must be one that it knows of.

@@ -103,37 +103,68 @@ void read_left_alone(const ConfigFields& fields, IntegerFileConfig& config) {
   }
 }
 
-void check_targets(const ConfigFields& group) {
-  if (group.at("targets").to_text() == R"(["Linear"])") return;
-  group.fail("targets", R"(is not ["Linear"] (this program reads one scheme for all layers))");
-}
-
-IntegerFileConfig read_compressed_tensors(const ConfigFields& fields) {
-  IntegerFileConfig config;
-  const JsonValue& groups = fields.at("config_groups");
-  if (!groups.is_object() || groups.entries().size() != 1) {
-    fields.fail("config_groups", "is not one group (this program reads one scheme for all layers)");
-  }
-  const ConfigFields group = fields.object("config_groups").object(groups.entries().front().first);
-  check_targets(group);
-  read_weights(group.object("weights"), config.scheme);
-  if (group.has("input_activations")) {
-    read_inputs(group.object("input_activations"), config.scheme);
-  }
+/// What a group says of its weights and inputs; its targets are the caller's.
+IntegerScheme read_group(const ConfigFields& fields, const ConfigFields& group) {
+  IntegerScheme scheme;
+  read_weights(group.object("weights"), scheme);
+  if (group.has("input_activations")) read_inputs(group.object("input_activations"), scheme);
   expect_nothing(group, "output_activations");
-  config.layout = config.scheme.input ? Layout::int_quantized : Layout::pack_quantized;
-  const char* format = config.scheme.input ? "int-quantized" : "pack-quantized";
+  const char* format = scheme.input ? "int-quantized" : "pack-quantized";
   expect(fields, "format", format);
   expect(group, "format", format);
-  expect(fields, "quantization_status", "compressed");
-  for (const char* key : {"kv_cache_scheme", "sparsity_config", "transform_config"}) {
-    expect_nothing(fields, key);
-  }
-  const IntegerScheme& scheme = config.scheme;
   if (scheme.input && (scheme.bits != 8 || scheme.group_size != 0)) {
     group.fail("weights", "are not of 8 bits with one scale a row (which quantized inputs need)");
   }
   check_version(fields, scheme.bits);
+  return scheme;
+}
+
+void check_targets(const ConfigFields& group) {
+  if (group.at("targets").to_text() == R"(["Linear"])") return;
+  group.fail("targets", R"(is not ["Linear"] (a single group is of all layers))");
+}
+
+/// One group of several: layers by their whole names.
+void take_named_group(const ConfigFields& fields, const ConfigFields& group,
+                      IntegerFileConfig& config) {
+  const IntegerScheme scheme = read_group(fields, group);
+  if (scheme.input) {
+    group.fail("input_activations", "is given (this program reads it in a single group alone)");
+  }
+  const JsonValue& targets = group.at("targets");
+  if (!targets.is_list()) group.fail("targets", "is no list (names of layers are expected)");
+  for (const JsonValue& name : targets.items()) {
+    if (!name.is_text() || name.text().starts_with("re:") || name.text() == "Linear") {
+      group.fail("targets", "holds what is no layer's name (of several groups this program reads "
+                            "those that name their layers)");
+    }
+    if (config.scheme_of.emplace(name.text(), scheme).second) continue;
+    group.fail("targets", fmt::format("holds {}, which an earlier group holds, too",
+                                      model::quote_name(name.text())));
+  }
+}
+
+IntegerFileConfig read_compressed_tensors(const ConfigFields& fields) {
+  IntegerFileConfig config;
+  const JsonValue& json = fields.at("config_groups");
+  if (!json.is_object() || json.entries().empty()) {
+    fields.fail("config_groups", "is no object of groups (some are expected)");
+  }
+  const ConfigFields groups = fields.object("config_groups");
+  if (json.entries().size() == 1) {
+    const ConfigFields group = groups.object(json.entries().front().first);
+    check_targets(group);
+    config.scheme = read_group(fields, group);
+  } else {
+    for (const auto& [name, group] : json.entries()) {
+      take_named_group(fields, groups.object(name), config);
+    }
+  }
+  config.layout = config.scheme.input ? Layout::int_quantized : Layout::pack_quantized;
+  expect(fields, "quantization_status", "compressed");
+  for (const char* key : {"kv_cache_scheme", "sparsity_config", "transform_config"}) {
+    expect_nothing(fields, key);
+  }
   read_left_alone(fields, config);
   return config;
 }

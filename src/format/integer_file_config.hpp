@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 
@@ -14,6 +15,8 @@ struct IntegerFileConfig {
 
   Layout layout = Layout::gptq;
   IntegerScheme scheme;               ///< scale_type is in the files, not here
+  /// Of layers that are named, where the file has several schemes; then all packed layers are.
+  std::map<std::string, IntegerScheme, std::less<>> scheme_of;
   bool has_whole_zero_points = true;  ///< gptq_v2; else they are stored less one
   /// Layers said to be left alone by their whole names.
   std::set<std::string, std::less<>> left_alone;
@@ -23,8 +26,9 @@ struct IntegerFileConfig {
 };
 
 /// Reads quantization_config of a whole config.json. Throws InputError naming @p origin, key, value
-/// and what can be read: one group of Linear layers, whole groups of columns in their natural
-/// order, no other transformations.
+/// and what can be read: one group of Linear layers or several of layers that each names, none
+/// twice, with weights alone quantized; whole groups of columns in their natural order, no other
+/// transformations.
 IntegerFileConfig read_integer_config(const JsonValue& config, const std::string& origin);
 
 }  // namespace tessera::format

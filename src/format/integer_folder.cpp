@@ -75,6 +75,9 @@ void IntegerFolder::Contents::find_layers(
            "is missing (config.json does not say that its layer is left alone)");
     }
     if (is_left_alone) fail(name, "is packed (config.json says that it is left alone)");
+    if (!config.scheme_of.empty() && !config.scheme_of.contains(name)) {
+      fail(name, "is packed (no group of config.json names it)");
+    }
     const auto layer = layers.emplace(name, IntegerLayerFile(files, linear, config)).first;
     for (const std::string& tensor : layer->second.tensors()) parts.insert(tensor);
   }

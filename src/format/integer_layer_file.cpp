@@ -44,7 +44,9 @@ IntegerLayerFile::IntegerLayerFile(const SafetensorsFolder& files, const model::
       layout_(config.layout),
       has_whole_zero_points_(config.has_whole_zero_points),
       input_is_symmetric_(config.scheme.input_is_symmetric) {
-  const IntegerScheme& scheme = config.scheme;
+  const auto named = config.scheme_of.find(layer.name);
+  const IntegerScheme& scheme =
+      named == config.scheme_of.end() ? config.scheme : named->second;
   sizes_.out_features = layer.out_features;
   sizes_.in_features = layer.in_features;
   sizes_.bits = scheme.bits;

@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "format/check_integer_layer.hpp"
 #include "format/index_packing.hpp"
+#include "format/integer_schemes.hpp"
 #include "format/layer_in_turn.hpp"
 
 namespace tessera::format {
@@ -175,7 +176,8 @@ std::map<std::string, std::vector<model::TensorToWrite>> integer_tensors(
     const IntegerSizes& sizes, const LoadIntegerLayer& load, IntegerFormat format) {
   std::map<std::string, std::vector<model::TensorToWrite>> tensors;
   if (sizes.empty()) return tensors;
-  const IntegerScheme scheme = common_scheme(sizes, format);
+  // Where inputs are quantized there is one scheme; elsewhere nothing of it is asked.
+  const IntegerScheme scheme = schemes_of(sizes, format).front().scheme;
   const auto current = std::make_shared<CurrentLayer>(load, format);
   for (const auto& [layer, size] : sizes) {
     TensorList list(layer, size, current);

@@ -29,6 +29,31 @@ struct RunningSum {
   double log() const { return maximum + std::log(sum); }
 };
 
+/// sum_w p(w) (a_w - b_w) with p(w) ~ exp(a_w), of the panels so far: as a maximum, the exponentials'
+/// sum and the weighted sum.
+struct RunningMean {
+  double maximum = -std::numeric_limits<double>::infinity();
+  double sum = 0, weighted = 0;
+
+  void add(std::span<float> a, std::span<const float> b) {  // overwrites a
+    const double largest = static_cast<double>(linalg::largest(a));
+    if (largest > maximum) {
+      const double shrink = std::exp(maximum - largest);
+      sum *= shrink;
+      weighted *= shrink;
+      maximum = largest;
+    }
+    std::vector<float> difference(a.size());
+    for (std::size_t w = 0; w < a.size(); ++w) difference[w] = a[w] - b[w];
+    sum += linalg::exp_and_sum(a, static_cast<float>(maximum));
+    for (std::size_t w = 0; w < a.size(); ++w) {
+      weighted += static_cast<double>(a[w]) * static_cast<double>(difference[w]);
+    }
+  }
+  double log_sum() const { return maximum + std::log(sum); }
+  double mean() const { return weighted / sum; }
+};
+
 }  // namespace
 
 EmbeddingAndHead::EmbeddingAndHead(const model::ModelConfig& config,
@@ -127,6 +152,47 @@ void EmbeddingAndHead::score_tile(MatrixView<const float> hidden,
     }
   }
   for (std::size_t i = 0; i < hidden.rows; ++i) losses[i] += sums[i].log();
+}
+
+std::vector<double> EmbeddingAndHead::divergence(Threads& threads, MatrixView<const float> hidden,
+                                                 MatrixView<const float> other) const {
+  require(hidden.rows == other.rows && hidden.cols == other.cols &&
+              hidden.cols == config_.hidden_size,
+          "EmbeddingAndHead::divergence: two states of the same tokens");
+  std::vector<double> divergences(hidden.rows);
+  threads.for_each(num_tiles(hidden.rows, kHeadTile), [&](std::size_t i) {
+    const Tile tile = tile_at(i, kHeadTile, hidden.rows);
+    compare_tile(hidden.middle_rows(tile.begin, tile.size()),
+                 other.middle_rows(tile.begin, tile.size()),
+                 std::span(divergences).subspan(tile.begin, tile.size()));
+  });
+  return divergences;
+}
+
+void EmbeddingAndHead::compare_tile(MatrixView<const float> hidden, MatrixView<const float> other,
+                                    std::span<double> divergences) const {
+  Matrix<float> normed(hidden.rows, hidden.cols), normed_other(hidden.rows, hidden.cols);
+  Matrix<float> panel(hidden.rows, kVocabularyPanel), panel_other(hidden.rows, kVocabularyPanel);
+  normalize_rows(config_, final_norm_, hidden, normed);
+  normalize_rows(config_, final_norm_, other, normed_other);
+  std::vector<RunningMean> means(hidden.rows);
+  std::vector<RunningSum> sums(hidden.rows);  // of the other's
+  for (std::size_t p = 0; p < num_tiles(config_.vocab_size, kVocabularyPanel); ++p) {
+    const Tile words = tile_at(p, kVocabularyPanel, config_.vocab_size);
+    const auto rows = head().view().middle_rows(words.begin, words.size());
+    const auto logits = panel.view().block(0, 0, hidden.rows, words.size());
+    const auto logits_other = panel_other.view().block(0, 0, hidden.rows, words.size());
+    linalg::gemm(1, normed, linalg::Transposed::no, rows, linalg::Transposed::yes, 0, logits);
+    linalg::gemm(1, normed_other, linalg::Transposed::no, rows, linalg::Transposed::yes, 0,
+                 logits_other);
+    for (std::size_t i = 0; i < hidden.rows; ++i) {
+      means[i].add(logits.row_span(i), logits_other.row_span(i));
+      sums[i].add(logits_other.row_span(i));
+    }
+  }
+  for (std::size_t i = 0; i < hidden.rows; ++i) {
+    divergences[i] = means[i].mean() - means[i].log_sum() + sums[i].log();
+  }
 }
 
 }  // namespace tessera::forward

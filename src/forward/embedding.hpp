@@ -39,6 +39,12 @@ class EmbeddingAndHead {
   /// InputError for a target outside the vocabulary.
   std::vector<double> negative_log_likelihood(Threads& threads, MatrixView<const float> hidden,
                                               std::span<const std::uint32_t> targets) const;
+  /// Kullback-Leibler divergence of the next token's distribution after @p other from that after
+  /// @p hidden, sum_w p(w) log(p(w) / q(w)) with p of @p hidden and q of @p other, one per row, in
+  /// nats. Tiled like negative_log_likelihood.
+  /// @pre both have the same shape
+  std::vector<double> divergence(Threads& threads, MatrixView<const float> hidden,
+                                 MatrixView<const float> other) const;
   static constexpr std::size_t kHeadTile = 256;
   /// Tokens whose logits of one tile are in cache at a time.
   static constexpr std::size_t kVocabularyPanel = 512;
@@ -48,6 +54,8 @@ class EmbeddingAndHead {
   void check_tokens(std::span<const std::uint32_t> tokens) const;
   void score_tile(MatrixView<const float> hidden, std::span<const std::uint32_t> targets,
                   std::span<double> losses) const;
+  void compare_tile(MatrixView<const float> hidden, MatrixView<const float> other,
+                    std::span<double> divergences) const;
 
   model::ModelConfig config_;
   Matrix<float> embedding_;  // (vocab_size, hidden_size)

@@ -12,12 +12,11 @@ namespace {
 
 constexpr std::size_t kRowTile = 64;
 
-/// The full square in fp32, scaled to a mean diagonal of 1 so that products stay in range.
-Matrix<float> scaled_square(MatrixView<const double> lower) {
+/// What scales a Hessian to a mean diagonal of 1, so that fp32 products stay in range.
+double scale_of(MatrixView<const double> lower) {
   double trace = 0;
   for (std::size_t j = 0; j < lower.rows; ++j) trace += lower(j, j);
-  const double scale = trace > 0 ? static_cast<double>(lower.rows) / trace : 1.0;
-  return full_square(lower, scale);
+  return trace > 0 ? static_cast<double>(lower.rows) / trace : 1.0;
 }
 
 /// tr(X H X^T) of some rows.
@@ -33,13 +32,14 @@ double quadratic_form(MatrixView<const float> x, const Matrix<float>& hessian) {
 
 }  // namespace
 
-double relative_proxy_error(Threads& threads, const LayerProblem& problem,
-                            MatrixView<const float> dequantized) {
+OutputError output_error(Threads& threads, const LayerProblem& problem,
+                         MatrixView<const float> dequantized) {
   const auto weight = problem.weight;
   require(dequantized.rows == weight.rows && dequantized.cols == weight.cols,
           "the dequantized weights have another shape than the weights");
   require(problem.hessian.rows == weight.cols, "the Hessian does not fit the weights");
-  const Matrix<float> hessian = scaled_square(problem.hessian);
+  const double scale = scale_of(problem.hessian);
+  const Matrix<float> hessian = full_square(problem.hessian, scale);
   const std::size_t tiles = num_tiles(weight.rows, kRowTile);
   std::vector<double> error(tiles), norm(tiles);
   threads.for_each(tiles, [&](std::size_t t) {
@@ -54,13 +54,19 @@ double relative_proxy_error(Threads& threads, const LayerProblem& problem,
     error[t] = quadratic_form(difference, hessian);
     norm[t] = quadratic_form(original, hessian);
   });
-  double total_error = 0, total_norm = 0;
+  OutputError total;
   for (std::size_t t = 0; t < tiles; ++t) {
-    total_error += error[t];
-    total_norm += norm[t];
+    total.error += error[t];
+    total.output += norm[t];
   }
-  if (total_norm > 0) return std::fmax(total_error, 0.0) / total_norm;
-  return total_error > 0 ? std::numeric_limits<double>::infinity() : 0.0;
+  return {std::fmax(total.error, 0.0) / scale, total.output / scale};
+}
+
+double relative_proxy_error(Threads& threads, const LayerProblem& problem,
+                            MatrixView<const float> dequantized) {
+  const OutputError found = output_error(threads, problem, dequantized);
+  if (found.output > 0) return found.error / found.output;
+  return found.error > 0 ? std::numeric_limits<double>::infinity() : 0.0;
 }
 
 }  // namespace tessera::solver

@@ -67,6 +67,23 @@ TEST(IntegerConfig, PackQuantized) {
             R"("sparsity_config":{},"transform_config":{}})");
 }
 
+TEST(IntegerConfig, SeveralSchemesNameTheirLayers) {
+  const auto original = model_config();
+  IntegerSizes sizes = sizes_for(original, {.group_size = 32}, "k_proj");
+  sizes.at(kQ).bits = 2;
+  sizes.at("model.layers.1.mlp.up_proj").group_size = 64;  // of 64 columns: one scale a row
+  const JsonValue config = JsonValue::parse(
+      integer_config_json(original, sizes, StoredType::float16, kCompressed), "test");
+  const JsonValue& groups = config.at("quantization_config").at("config_groups");
+  ASSERT_EQ(groups.entries().size(), 3u);
+  EXPECT_EQ(groups.at("group_0").at("targets").to_text(), "[\"" + kQ + "\"]");
+  EXPECT_EQ(groups.at("group_0").at("weights").at("num_bits").integer(), 2);
+  EXPECT_EQ(groups.at("group_1").at("targets").items().size(), sizes.size() - 2);
+  EXPECT_EQ(groups.at("group_2").at("weights").at("strategy").text(), "channel");
+  EXPECT_EQ(config.at("quantization_config").at("ignore").to_text(),
+            R"(["lm_head","model.layers.0.self_attn.k_proj","model.layers.1.self_attn.k_proj"])");
+}
+
 TEST(IntegerConfig, IntQuantized) {
   RandomIntegers wanted{.bits = 8, .scale_type = StoredType::bfloat16};
   wanted.input.emplace();

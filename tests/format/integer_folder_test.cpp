@@ -57,6 +57,27 @@ void expect_same(const IntegerFolder& folder, const std::map<std::string, Intege
   }
 }
 
+TEST(IntegerFolderSchemes, ReadsLayersOfSeveralSchemes) {
+  const test::TemporaryFolder scratch;
+  test::write_small_model(scratch / "model");
+  const auto mixed = [](const std::string& name, RandomIntegers& wanted) {
+    wanted.group_size = 32;
+    if (name == kQ) wanted.bits = 3;
+    if (name == kDown) wanted.bits = 8, wanted.group_size = 0;
+    return name.find("k_proj") == name.npos;
+  };
+  const auto layers =
+      test::pack_integer_model(scratch / "model", scratch / "packed", kCompressed, mixed);
+  expect_same(IntegerFolder(scratch / "packed"), layers);
+  // A packed layer that no group names is damage.
+  const fs::path file = scratch / "packed/config.json";
+  std::string config = read_text_file(file);
+  config.replace(config.find(kDown), kDown.size(), "model.layers.7.mlp.down_proj");
+  write_file_atomically(file, config);
+  EXPECT_THAT([&] { const IntegerFolder damaged(scratch / "packed"); },
+              testing::ThrowsMessage<InputError>(HasSubstr("no group of config.json names it")));
+}
+
 TEST_F(IntegerFolderTest, ReadsEveryWidthAndGroup) {
   for (const std::uint64_t bits : {2, 3, 4, 8}) {
     for (const std::uint64_t group_size : {0, 32}) {

@@ -2,9 +2,12 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
 #include "core/error.hpp"
+#include "format/integer_schemes.hpp"
 #include "tests/format/random_integer_layer.hpp"
 
 namespace tessera::format {
@@ -165,6 +168,50 @@ TEST(CommonScheme, OneZeroPointMakesAllInputsAsymmetric) {
   EXPECT_TRUE(common_scheme(two(wanted, [](auto&) {}), kCompressed).input_is_symmetric);
   EXPECT_FALSE(common_scheme(two(wanted, [](auto& w) { w.input->zero_point = 1; }), kCompressed)
                    .input_is_symmetric);
+}
+
+template <class Change>
+std::string groups_text(const RandomIntegers& wanted, Change change) {
+  std::string text;
+  for (const SchemeGroup& group : schemes_of(two(wanted, change), kCompressed)) {
+    text += fmt::format("{}/{}:{} ", group.scheme.bits, group.scheme.group_size,
+                        fmt::join(group.layers, "+"));
+  }
+  return text;
+}
+
+TEST(SchemesOf, FewerBitsAndShorterGroupsFirst) {
+  const RandomIntegers wanted{.out_features = 64, .in_features = 128, .group_size = 64};
+  EXPECT_EQ(groups_text(wanted, [](auto&) {}), "4/64:a+b ");
+  EXPECT_EQ(groups_text(wanted, [](auto& w) { w.bits = 2; }), "2/64:b 4/64:a ");
+  EXPECT_EQ(groups_text(wanted, [](auto& w) { w.group_size = 32; }), "4/32:b 4/64:a ");
+  EXPECT_EQ(groups_text(wanted, [](auto& w) { w.group_size = 0; }), "4/64:a 4/0:b ");
+  // Rows of any length that have one scale share a scheme.
+  const RandomIntegers rows{.out_features = 64, .in_features = 64};
+  EXPECT_EQ(groups_text(rows, [](auto& w) { w.in_features = 96; }), "4/0:a+b ");
+  // A row as long as the groups are is one of them.
+  EXPECT_EQ(groups_text(rows, [](auto& w) { w.in_features = 128, w.group_size = 64; }),
+            "4/64:a+b ");
+}
+
+TEST(SchemesOf, DifferInNothingElse) {
+  const auto refused = [](const RandomIntegers& wanted, auto change, IntegerFormat format) {
+    try {
+      schemes_of(two(wanted, change), format);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const RandomIntegers wanted{.out_features = 64, .in_features = 64, .group_size = 32};
+  EXPECT_THAT(refused(wanted, [](auto& w) { w.bits = 8; }, kGptq), HasSubstr("differ in bits"));
+  const auto other_scales = [](auto& w) { w.bits = 8, w.scale_type = StoredType::float32; };
+  EXPECT_THAT(refused(wanted, other_scales, kCompressed), HasSubstr("the type of their scales"));
+  const auto ragged = [](auto& w) { w.bits = 8, w.group_size = 48; };
+  EXPECT_THAT(refused(wanted, ragged, kCompressed), HasSubstr("b: group_size 48 does not divide"));
+  const RandomIntegers rows{.out_features = 4, .in_features = 6};
+  const auto inputs = [](auto& w) { w.bits = 8, w.input.emplace(); };
+  EXPECT_THAT(refused(rows, inputs, kCompressed), HasSubstr("whether their inputs are quantized"));
 }
 
 }  // namespace

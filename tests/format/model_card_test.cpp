@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "format/integer_schemes.hpp"
+
 namespace tessera::format {
 namespace {
 
@@ -74,6 +76,9 @@ TEST(ModelCard, IntegersInCompressedTensors) {
       model_card(integers),
       HasSubstr("(symmetric, a scale for each output row), their inputs to 8 bits token by"));
   EXPECT_THAT(model_card(integers), HasSubstr("max|x| / 127.5"));
+  const std::vector<SchemeGroup> mixed = {{{.bits = 2}, {"a"}}, {{.bits = 4}, {"b"}}};
+  integers.format = integer_text(IntegerFormat::compressed_tensors, mixed);
+  EXPECT_THAT(model_card(integers), HasSubstr("integers of 2, 4 bits, each layer with its own"));
 }
 
 TEST(ModelCard, IntegersInGptq) {

@@ -47,6 +47,8 @@ FORMS = {
     "W4, float32": "--bits 4 --group 16 --dtype float32",
     "W4, k_proj left alone": "--bits 4 --group 16 --leave k_proj",
     "W4, a block's mlp left alone": "--bits 4 --leave 0.mlp",
+    "mixed bits and groups": "--bits 4 --group 16 --mixed",
+    "mixed, k_proj left alone": "--bits 4 --group 16 --mixed --leave k_proj",
     "W4, shards": "--bits 4 --group 16 --shard-bytes 8000",
     "W8A8 dynamic": "--bits 8 --inputs dynamic",
     "W8A8 dynamic, bfloat16": "--bits 8 --inputs dynamic --dtype bfloat16",

@@ -1,6 +1,6 @@
 // make_integer_model MODEL OUTPUT [--format compressed-tensors|gptq] [--bits 4] [--group 0]
 // [--asym]
-//                    [--inputs dynamic|static|static-asym] [--dtype float16] [--bias]
+//                    [--inputs dynamic|static|static-asym] [--dtype float16] [--bias] [--mixed]
 //                    [--leave PART-OF-NAME] [--shard-bytes N]
 // Packs the linear layers of a model folder as random integers: a valid checkpoint without a
 // solver. Its weights mean nothing; what matters is that every reader finds the same ones.
@@ -50,6 +50,13 @@ void set_inputs(const std::string& kind, test::RandomIntegers& layer) {
   if (kind == "static-asym") layer.input->zero_point = -17;
 }
 
+/// Other bits for some layers, other groups for others.
+void mix(const std::string& name, test::RandomIntegers& layer) {
+  if (name.find("down_proj") != name.npos) layer.bits = 3;
+  if (name.find("1.self_attn.q_proj") != name.npos) layer.bits = 8, layer.group_size = 0;
+  if (name.find("up_proj") != name.npos) layer.group_size = layer.in_features;
+}
+
 void pack(const char* folder, const char* output, const Options& options) {
   const bool is_gptq = options.text("--format", "compressed-tensors") == "gptq";
   const std::string left_alone = options.text("--leave", "");
@@ -59,6 +66,7 @@ void pack(const char* folder, const char* output, const Options& options) {
     layer.is_symmetric = !options.has("--asym");
     layer.scale_type = stored_type(options.text("--dtype", "float16"));
     layer.has_bias = layer.has_bias || options.has("--bias");
+    if (options.has("--mixed")) mix(name, layer);
     set_inputs(options.text("--inputs", ""), layer);
     return left_alone.empty() || name.find(left_alone) == name.npos;
   };

@@ -71,6 +71,20 @@ TEST(MemoryPlan, CountsWhatResidualsTake) {
   EXPECT_GE(planned.solve_bytes, plain.solve_bytes + 3ull * 8 * 1536 * 1536 + 5ull * 576 * 1536);
 }
 
+// Of each sample, the states of seven kinds of layers, the original's and those before a group.
+TEST(MemoryPlan, CountsWhatABudgetsDivergencesTake) {
+  auto j = job(3'000'000'000);
+  const auto units = plan_units(config(), j.quantize);
+  j.quantize.budget.bits_per_weight = 2.25;
+  EXPECT_NO_THROW(plan_memory(j, config(), units, 1, 1));
+  j.quantize.budget.samples = 512;  // 9 * 512 * 512 * 576 * 4 bytes
+  EXPECT_THAT([&] { plan_memory(j, config(), units, 1, 1); },
+              ThrowsMessage<InputError>(AllOf(HasSubstr("runtime.host_memory is 3.0 GB"),
+                                              HasSubstr("allocating takes"))));
+  j.quantize.budget.measure = LossMeasure::output_error;
+  EXPECT_NO_THROW(plan_memory(j, config(), units, 1, 1));
+}
+
 TEST(MemoryPlan, LearnedPositionsCountAmongTheEmbeddings) {
   model::ModelConfig learned = config();
   learned.positions = model::Positions::learned;

@@ -20,6 +20,7 @@ RunReport some_report() {
   report.version = "0.1.0";
   report.machine = {"CPU", 2, 3, 4, 24u << 20};
   report.layers = {{0, "mlp.up_proj", 64, 172, 2.5, 0.03, 1.5, 0.01, 2, {"a", "b, \"c\""}, true}};
+  report.layers[0].allocated = {"v=4 K=16", 0.5, 0.75};
   report.stages = {{"calibrate", 1.25}, {"solve", 2.5}};
   report.num_samples = 8;
   report.sample_length = 128;
@@ -48,6 +49,7 @@ TEST(RunReport, SurvivesJson) {
   const RunReport again = report_from_json(JsonValue::parse(text, "x"), "x");
   EXPECT_EQ(to_json(again).to_text(), text);
   EXPECT_EQ(again.layers.at(0).remarks.at(1), "b, \"c\"");
+  EXPECT_EQ(again.layers.at(0).allocated.recipe, "v=4 K=16");
 }
 
 TEST(RunReport, SurvivesJsonWithResiduals) {
@@ -92,7 +94,7 @@ TEST(QuantLog, BeginsWithTheColumnsOthersRely) {
 TEST(QuantLog, QuotesWhatSeparatesFields) {
   EXPECT_THAT(
       quant_log_csv(some_report().layers),
-      testing::EndsWith("\n0,mlp.up_proj,64,172,2.5,0.03,1.500,0.01,2,1,\"a b, \"\"c\"\"\"\n"));
+      testing::EndsWith("\n0,mlp.up_proj,64,172,2.5,0.03,1.500,0.01,2,1,\"a b, \"\"c\"\"\",v=4 K=16,0.5,0.75\n"));
 }
 
 }  // namespace

@@ -57,6 +57,35 @@ TEST(CheckJob, CompensationNeedsResiduals) {
               testing::StartsWith("a.yaml:9: residual.k_chunk is 1025"));
 }
 
+TEST(CheckJob, ABudgetsCandidatesAreOfItsMethod) {
+  EXPECT_EQ(message_for("quantize: {budget: {bits_per_weight: 2.25, candidates: [{num_centroids: "
+                        "64}, {num_res_centroids: 0}]}}\n"),
+            "no problem");
+  EXPECT_THAT(message_for("quantize: {budget: {candidates: [{group_size: 64}]}}\n"),
+              testing::HasSubstr("quantize.budget.candidates[0] has scheme or group_size (the "
+                                 "method is vptq). Remove it."));
+  const std::string start =
+      "model: {path: a}\ncalibration: {text: t}\nruntime: {work_dir: c}\n"
+      "output: {dir: b, format: compressed-tensors}\n";
+  EXPECT_THAT(message_for("quantize: {method: gptq, budget: {candidates: [{scheme: W4A16}, "
+                          "{vector_len: 4}]}}\n",
+                          start),
+              testing::HasSubstr("quantize.budget.candidates[1] has what only codebooks have (the "
+                                 "method is gptq). Remove it."));
+  EXPECT_THAT(message_for("quantize: {budget: {candidates: [{num_centroids: 100}]}}\n"),
+              testing::HasSubstr("num_centroids is 100"));
+}
+
+TEST(CheckJob, AGptqModelHasOneRecipe) {
+  const std::string start =
+      "model: {path: a}\ncalibration: {text: t}\nruntime: {work_dir: c}\n"
+      "quantize: {method: gptq, budget: {bits_per_weight: 3.5}}\n";
+  EXPECT_THAT(message_for("output: {dir: b, format: gptq}\n", start),
+              testing::HasSubstr("quantize.budget.bits_per_weight is 3.5 (a GPTQ config.json holds "
+                                 "one recipe for all layers)"));
+  EXPECT_EQ(message_for("output: {dir: b, format: compressed-tensors}\n", start), "no problem");
+}
+
 TEST(CheckJob, ABudgetIsGivenOnceAndOfAKnownDevice) {
   EXPECT_EQ(message_for("residual: {bits: 4, budget: {device: RTX 4090}}\n"), "no problem");
   EXPECT_THAT(message_for("residual:\n  bits: 4\n  budget:\n    device: RTX 1\n"),
