@@ -33,6 +33,14 @@ class EmbeddingAndHead {
   /// The same, panels of kVocabularyPanel tokens shared out over the threads; for few rows.
   void logits(Threads& threads, MatrixView<const float> hidden, MatrixView<float> out) const;
 
+  /// @p hidden as it leaves the last block, after the final norm.
+  Matrix<float> normed(MatrixView<const float> hidden) const;
+  /// The logits of the tokens @p words only, (normed.rows, words.size()). Sequential.
+  void panel_logits(MatrixView<const float> normed, Tile words, MatrixView<float> out) const;
+  std::size_t vocab_size() const { return config_.vocab_size; }
+  /// Throws InputError for a token outside the vocabulary.
+  void check_tokens(std::span<const std::uint32_t> tokens) const;
+
   /// Negative log-likelihood of @p targets, one per row of @p hidden (as it leaves the last block),
   /// in nats: fp32 logits and exponentials, summed in fp64. Tiles of kHeadTile rows share out over
   /// the threads, each takes the vocabulary in panels: the logits are never all in memory. Throws
@@ -45,7 +53,6 @@ class EmbeddingAndHead {
 
  private:
   const Matrix<float>& head() const { return config_.tied_embeddings ? embedding_ : head_; }
-  void check_tokens(std::span<const std::uint32_t> tokens) const;
   void score_tile(MatrixView<const float> hidden, std::span<const std::uint32_t> targets,
                   std::span<double> losses) const;
 

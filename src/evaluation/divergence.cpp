@@ -1,0 +1,77 @@
+#include "evaluation/divergence.hpp"
+
+#include "evaluation/window_walk.hpp"
+#include "forward/token_scores.hpp"
+
+namespace tessera::evaluation {
+namespace {
+
+/// The scores of windows whose hidden states have passed all blocks of both models.
+void add_scores(Threads& threads, const forward::HeadInput& original,
+                const forward::HeadInput& quantized, std::span<const std::uint32_t> tokens,
+                const PerplexitySettings& settings, std::vector<WindowScore>& scores) {
+  const std::size_t length = settings.context_length, scored = length - settings.first_token;
+  const auto rows = [&](const forward::HeadInput& input, std::size_t first) {
+    return forward::HeadInput{input.head, input.hidden.middle_rows(first, scored)};
+  };
+  for (std::size_t first = 0; first < tokens.size(); first += length) {
+    const std::size_t at = first + settings.first_token;
+    WindowScore& window = scores.emplace_back();
+    for (const auto& token :
+         forward::score_tokens(threads, rows(original, at - 1), rows(quantized, at - 1),
+                               tokens.subspan(at, scored))) {
+      window.original_loss += token.original_loss;
+      window.quantized_loss += token.quantized_loss;
+      window.divergence += token.divergence;
+    }
+  }
+}
+
+template <class Loss>
+Perplexity perplexity_by(std::span<const WindowScore> windows, const PerplexitySettings& settings,
+                         Loss loss) {
+  std::vector<double> losses;
+  for (const WindowScore& window : windows) losses.push_back(window.*loss);
+  return perplexity_of(losses, settings);
+}
+
+}  // namespace
+
+std::vector<WindowScore> window_scores(Threads& threads, Log& log, const ScoredModel& original,
+                                       const ScoredModel& quantized,
+                                       std::span<const std::uint32_t> tokens,
+                                       const PerplexitySettings& settings,
+                                       std::span<const std::size_t> windows,
+                                       std::uint64_t max_hidden_bytes) {
+  const std::size_t length = settings.context_length;
+  const std::size_t per_walk =
+      windows_per_walk(windows.size(), length, 2 * original.config.hidden_size, max_hidden_bytes);
+  const std::size_t num_walks = num_tiles(windows.size(), per_walk);
+  const forward::EmbeddingAndHead original_ends(original.config, original.weights);
+  const forward::EmbeddingAndHead quantized_ends(quantized.config, quantized.weights);
+  const WalkProgress progress(log, original.config, 2 * num_walks);
+  std::vector<WindowScore> scores;
+  for (std::size_t walk = 0; walk < num_walks; ++walk) {
+    const Tile part = tile_at(walk, per_walk, windows.size());
+    const auto walked = tokens_of_windows(tokens, length, windows.subspan(part.begin, part.size()));
+    const auto before =
+        walk_through_blocks(threads, original, original_ends, walked, length, progress, 2 * walk);
+    const auto after = walk_through_blocks(threads, quantized, quantized_ends, walked, length,
+                                           progress, 2 * walk + 1);
+    add_scores(threads, {original_ends, before}, {quantized_ends, after}, walked, settings, scores);
+  }
+  return scores;
+}
+
+Scores scores_of(std::span<const WindowScore> windows, const PerplexitySettings& settings) {
+  Scores scores;
+  scores.original = perplexity_by(windows, settings, &WindowScore::original_loss);
+  scores.quantized = perplexity_by(windows, settings, &WindowScore::quantized_loss);
+  double sum = 0;
+  for (const WindowScore& window : windows) sum += window.divergence;
+  scores.divergence.num_tokens = scores.quantized.num_tokens;
+  scores.divergence.mean = sum / static_cast<double>(scores.divergence.num_tokens);
+  return scores;
+}
+
+}  // namespace tessera::evaluation
