@@ -7,7 +7,7 @@
 #include <set>
 
 #include "core/error.hpp"
-#include "evaluation/divergence.hpp"
+#include "evaluation/original_predictions.hpp"
 #include "jobs/depth_groups.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/work_files.hpp"
@@ -73,7 +73,7 @@ class DivergenceMeter {
         rough_(prepared, work, original_),
         tokens_(std::span(prepared.calibration_tokens.tokens)
                     .first(num_samples(prepared) * prepared.sample_length())),
-        divergence_(run.threads, prepared.config, original_, tokens_, prepared.sample_length()),
+        predictions_(run.threads, prepared.config, original_, tokens_, prepared.sample_length()),
         of_all_(of_all()) {}
 
   GroupDivergence measure(Tile blocks) {
@@ -86,13 +86,13 @@ class DivergenceMeter {
       const auto own = hidden.view().middle_rows(k * rows, rows);
       std::ranges::copy(before.span(), own.data);
       rough_.restore(blocks, found.kinds[k]);
-      divergence_.walk(run_.threads, rough_, blocks, own);
+      predictions_.walk(run_.threads, rough_, blocks, own);
     }
     rough_.restore({0, 0}, "");
-    divergence_.walk(run_.threads, rough_, {blocks.end, num_blocks_}, hidden);
+    predictions_.walk(run_.threads, rough_, {blocks.end, num_blocks_}, hidden);
     for (std::size_t k = 0; k < found.kinds.size(); ++k) {
       found.without.push_back(
-          divergence_.of(run_.threads, hidden.view().middle_rows(k * rows, rows)));
+          predictions_.divergence_of(run_.threads, hidden.view().middle_rows(k * rows, rows)));
     }
     return found;
   }
@@ -103,11 +103,13 @@ class DivergenceMeter {
                     static_cast<std::size_t>(prepared.job.quantize.budget.samples));
   }
   Matrix<float> rough_before(std::size_t block) const {
-    Matrix<float> hidden = divergence_.embedded(tokens_);
-    divergence_.walk(run_.threads, rough_, {0, block}, hidden);
+    Matrix<float> hidden = predictions_.embedded(tokens_);
+    predictions_.walk(run_.threads, rough_, {0, block}, hidden);
     return hidden;
   }
-  double of_all() const { return divergence_.of(run_.threads, rough_before(num_blocks_)); }
+  double of_all() const {
+    return predictions_.divergence_of(run_.threads, rough_before(num_blocks_));
+  }
 
   RunContext& run_;
   const std::size_t num_blocks_;
@@ -115,7 +117,7 @@ class DivergenceMeter {
   const EqualizedWeights original_;
   RoughWeights rough_;
   const std::span<const std::uint32_t> tokens_;
-  const evaluation::Divergence divergence_;
+  const evaluation::OriginalPredictions predictions_;
   const double of_all_;
 };
 

@@ -26,6 +26,7 @@ struct Sizes {
   Bytes scratch = 0;        ///< of each thread inside a block
   Bytes partial = 0;        ///< statistics of one block, whole Hessians
   Bytes ends = 0;           ///< embedding and head, and one of them in another form
+  Bytes both_ends = 0;      ///< those of the original and of the packed model
   Bytes solve = 0;          ///< the costliest layer's solve
 };
 
@@ -77,7 +78,10 @@ Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
   }
   const bool has_positions = config.positions == model::Positions::learned;
   const Bytes rows = config.vocab_size + (has_positions ? config.max_positions : 0);
-  sizes.ends = sizeof(float) * config.hidden_size * rows * (config.tied_embeddings ? 2 : 3);
+  const Bytes table = sizeof(float) * config.hidden_size * rows;
+  const Bytes tables = config.tied_embeddings ? 1 : 2;
+  sizes.ends = table * (tables + 1);  // one as it is read
+  sizes.both_ends = table * (2 * tables + 1);
   for (const LayerUnit& unit : units) {
     const Bytes residual = job.residual.is_wanted() ? residual_bytes(unit.layer, extras) : 0;
     sizes.solve = std::max(sizes.solve, solve_bytes(unit.layer) + residual);
@@ -112,7 +116,8 @@ void require_bound(const MemoryPlan& plan, Bytes allocate, Bytes bound) {
                                          "quantize.budget.samples, for each kind of layer"},
            Stage{"solving", plan.solve_bytes, "the largest layer's weights and Hessian"},
            Stage{"assembling", plan.assemble_bytes, "the embedding and the head"},
-           Stage{"evaluating", plan.evaluate_bytes, "the embedding, one block and one batch"},
+           Stage{"evaluating", plan.evaluate_bytes,
+                 "both models' embeddings, one block and one batch"},
        }) {
     if (stage.bytes <= bound) continue;
     throw InputError(
@@ -155,10 +160,10 @@ MemoryPlan plan_memory(const QuantizeJob& job, const model::ModelConfig& config,
   plan.calibrate_bytes = calibrate + (plan.hidden_in_memory ? own_shards : one_shard);
   plan.solve_bytes = kProgram + sizes.solve;
   plan.assemble_bytes = kProgram + sizes.ends;
-  const Bytes evaluate = kProgram + sizes.ends + sizes.weights + sizes.intermediates +
+  const Bytes evaluate = kProgram + sizes.both_ends + sizes.weights + sizes.intermediates +
                          num_threads * sizes.scratch;
   const auto context = static_cast<Bytes>(job.evaluation.context_length);
-  const Bytes least_hidden = hidden_bytes(std::max(kBatchTokens, context));
+  const Bytes least_hidden = 2 * hidden_bytes(std::max(kBatchTokens, context));  // both models'
   plan.evaluate_bytes = job.evaluation.is_wanted() ? evaluate + least_hidden : 0;
   if (bound == 0) return plan;
   plan.max_hidden_bytes = std::max(least_hidden, bound > evaluate ? bound - evaluate : 0);

@@ -35,6 +35,22 @@ bool exchange(const fs::path& a, const fs::path& b) {
   return ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0;
 }
 
+/// Where the file system cannot exchange. Between the steps OUTPUT is missing, and whole as
+/// OUTPUT.old.
+void replace_in_two_steps(const fs::path& partial, const fs::path& target, const fs::path& old) {
+  rename_folder(target, old);
+  try {
+    rename_folder(partial, target);
+  } catch (const MachineError&) {
+    rename_folder(old, target);
+    throw;
+  }
+}
+
+fs::path parent_of(const fs::path& folder) {
+  return folder.has_parent_path() ? folder.parent_path() : fs::path(".");
+}
+
 void sync_tree(const fs::path& folder) {
   for (const auto& entry : fs::recursive_directory_iterator(folder)) sync_to_disk(entry.path());
   sync_to_disk(folder);
@@ -71,21 +87,26 @@ fs::path make_partial_folder(const fs::path& output) {
   return partial;
 }
 
+void restore_output(const fs::path& output) {
+  const fs::path target = plain(output), old = beside(output, ".old");
+  if (fs::exists(target) || !fs::exists(old / format::kManifestName)) return;
+  rename_folder(old, target);
+  sync_to_disk(parent_of(target));
+}
+
 void publish_folder(const fs::path& output) {
   const fs::path target = plain(output);
   const fs::path partial = partial_folder(output);
   const fs::path old = beside(output, ".old");
   require_replaceable(target);
   sync_tree(partial);
-  const fs::path parent = target.has_parent_path() ? target.parent_path() : fs::path(".");
   if (!fs::exists(target)) {
     rename_folder(partial, target);
   } else if (!exchange(partial, target)) {
-    fs::remove_all(old);
-    rename_folder(target, old);
-    rename_folder(partial, target);
+    fs::remove_all(old);  // OUTPUT is there: this one is from a run that published
+    replace_in_two_steps(partial, target, old);
   }
-  sync_to_disk(parent);
+  sync_to_disk(parent_of(target));
   fs::remove_all(partial);
   fs::remove_all(old);
 }

@@ -15,9 +15,14 @@ void require_replaceable(const std::filesystem::path& output);
 std::filesystem::path make_partial_folder(const std::filesystem::path& output);
 
 /// Flushes every file of OUTPUT.partial and makes it OUTPUT with one rename; an older output of
-/// ours is exchanged with it in the same step and removed afterwards. (On file systems that cannot
-/// exchange, the older output is first moved to OUTPUT.old; a crash in between leaves
-/// OUTPUT.partial whole, and the resumed run publishes it.)
+/// ours is exchanged with it in the same step and removed afterwards, so that OUTPUT is whole at
+/// every moment. File systems that cannot exchange take two renames, the first of which moves the
+/// older output to OUTPUT.old; it is moved back where the second fails, and by restore_output where
+/// the program ended in between.
 void publish_folder(const std::filesystem::path& output);
+
+/// Moves OUTPUT.old back to OUTPUT where a program that was publishing ended between its two
+/// renames; nothing otherwise. For the start of a run, before anything is made.
+void restore_output(const std::filesystem::path& output);
 
 }  // namespace tessera::jobs

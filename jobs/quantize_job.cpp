@@ -4,6 +4,7 @@
 #include <string>
 
 #include "jobs/attempt.hpp"
+#include "jobs/gate/check_output.hpp"
 #include "jobs/machine.hpp"
 #include "jobs/stages/allocate.hpp"
 #include "jobs/stages/assemble.hpp"
@@ -55,9 +56,11 @@ RunReport run_quantize_job(const QuantizeJob& job, ExistingRun existing, RunCont
     timed(run, work, "allocate", [&] { prepared.units = allocate(run, prepared, work); });
     timed(run, work, "solve", [&] { solve(run, prepared, work); });
     const auto model = timed(run, work, "assemble", [&] { return assemble(run, prepared, work); });
+    const auto checked =
+        timed(run, work, "check", [&] { return check_output(run, prepared, model, work); });
     const auto scores =
-        timed(run, work, "evaluate", [&] { return evaluate(run, prepared, model, work); });
-    return publish(run, prepared, model, scores, work);
+        timed(run, work, "evaluate", [&] { return evaluate(run, prepared, model, checked, work); });
+    return publish(run, prepared, model, checked, scores, work);
   });
 }
 

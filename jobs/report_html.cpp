@@ -101,6 +101,13 @@ std::string perplexity_section(const RunReport& r) {
       r.quantized->perplexity / r.original->perplexity);
   text += r.max_perplexity_ratio ? fmt::format(" (the gate allows {}).", *r.max_perplexity_ratio)
                                  : " (the job sets no gate).";
+  if (r.divergence) {
+    text += fmt::format(
+        " The packed model's next tokens diverge from the original's by {:.4f} nats in the mean "
+        "(Kullback-Leibler){}.",
+        *r.divergence,
+        r.max_divergence ? fmt::format("; the gate allows {}", *r.max_divergence) : "");
+  }
   return html_section(
       "Perplexity", text,
       bars_svg("Perplexity", {bar("original", *r.original), bar("quantized", *r.quantized)}));

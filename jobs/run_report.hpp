@@ -97,6 +97,8 @@ struct RunReport {
   std::uint64_t residual_bytes = 0;            ///< of the residual files; 0: none were made
   std::vector<CompensatedReport> compensated;  ///< by rising k_chunk
   std::optional<double> max_perplexity_ratio;  ///< the gate, where the job sets one
+  std::optional<double> divergence;      ///< mean, of the packed model from the original, in nats
+  std::optional<double> max_divergence;  ///< the gate, where the job sets one
   std::uint64_t peak_memory_bytes = 0;         ///< largest resident set of any attempt
 
   std::vector<std::string> gate_problems;  ///< why the output was not published; empty: it was

@@ -127,6 +127,10 @@ LayerReport layer_from(const JsonValue& json) {
   return row;
 }
 
+JsonValue number_or_null(const std::optional<double>& value) {
+  return value ? JsonValue(*value) : JsonValue();
+}
+
 /// Both scores are of the same windows.
 JsonValue perplexity_json(const RunReport& report) {
   if (!report.original || !report.quantized) return {};
@@ -138,8 +142,7 @@ JsonValue perplexity_json(const RunReport& report) {
       .set("context_length", report.original->context_length)
       .set("windows", report.original->num_windows)
       .set("tokens", report.original->num_tokens);
-  json.set("max_ratio",
-           report.max_perplexity_ratio ? JsonValue(*report.max_perplexity_ratio) : JsonValue());
+  json.set("max_ratio", number_or_null(report.max_perplexity_ratio));
   return json;
 }
 
@@ -155,6 +158,19 @@ void take_perplexity(const JsonValue& json, RunReport& report) {
   report.quantized->perplexity = number_at(json, "quantized");
   report.quantized->mean_nll = number_at(json, "quantized_mean_nll");
   if (!json.at("max_ratio").is_null()) report.max_perplexity_ratio = json.at("max_ratio").number();
+}
+
+JsonValue divergence_json(const RunReport& report) {
+  if (!report.divergence) return {};
+  return JsonValue::object()
+      .set("mean", *report.divergence)
+      .set("max", number_or_null(report.max_divergence));
+}
+
+void take_divergence(const JsonValue& json, RunReport& report) {
+  if (json.is_null()) return;
+  report.divergence = number_at(json, "mean");
+  if (!json.at("max").is_null()) report.max_divergence = json.at("max").number();
 }
 
 JsonValue machine_json(const MachineReport& machine) {
@@ -177,6 +193,7 @@ RunReport read_report(const JsonValue& json) {
   report.bytes_after = size_at(json, "bytes_after");
   report.residual_bytes = size_at(json, "residual_bytes");
   take_perplexity(json.at("perplexity"), report);
+  take_divergence(json.at("divergence"), report);
   report.compensated = compensated_from(json.at("compensated"));
   for (const auto& [name, seconds] : json.at("seconds").entries()) {
     report.stages.push_back({name, seconds.number()});
@@ -217,6 +234,7 @@ JsonValue to_json(const RunReport& report) {
       .set("bytes_after", report.bytes_after)
       .set("residual_bytes", report.residual_bytes)
       .set("perplexity", perplexity_json(report))
+      .set("divergence", divergence_json(report))
       .set("compensated", compensated_json(report.compensated))
       .set("seconds", std::move(seconds))
       .set("total_seconds", report.total_seconds())

@@ -51,7 +51,7 @@ JsonValue texts_json(const std::vector<std::string>& texts) {
 }  // namespace
 
 Verification verify_work_folder(const fs::path& folder) {
-  Verification found{folder, "work folder", 0, 0, {}, {}};
+  Verification found{folder, "work folder", 0, 0, {}, {}, {}};
   RemarkLog log(found.remarks);
   const WorkFolder work(folder, log);
   if (!work.holds_run()) {
@@ -79,14 +79,18 @@ Verification verify(const fs::path& folder) {
 }
 
 JsonValue to_json(const Verification& verification) {
-  return JsonValue::object()
-      .set("path", verification.path.string())
+  JsonValue document = JsonValue::object();
+  document.set("path", verification.path.string())
       .set("kind", verification.kind)
       .set("sound", verification.is_sound())
       .set("files", verification.num_files)
       .set("tensors", verification.num_tensors)
       .set("findings", texts_json(verification.findings))
       .set("remarks", texts_json(verification.remarks));
+  if (!verification.verdict.checks().empty()) {
+    document.set("checks", to_json(verification.verdict).at("checks"));
+  }
+  return document;
 }
 
 }  // namespace tessera::jobs

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/json_value.hpp"
+#include "jobs/gate/verdict.hpp"
 
 namespace tessera::jobs {
 
@@ -16,15 +17,15 @@ struct Verification {
   std::size_t num_tensors = 0;        ///< that were read and checked; of an output
   std::vector<std::string> findings;  ///< one sentence each
   std::vector<std::string> remarks;   ///< what is no damage, but worth saying
+  Verdict verdict;                    ///< of an output: the findings by check
 
   bool is_sound() const { return findings.empty(); }
 };
 
 /// Checks a folder against what it says of itself, offline, writing nothing:
 ///
-///     an output      sizes and digests of its manifest; that the tensors of its config.json are
-///                    all there; every tensor of a floating type read and finite, packed layers
-///                    unpacked; residuals unpacked, and those of these weights
+///     an output      what the gate asked before it was published (jobs/gate/checks.hpp), against
+///                    its own manifest; and that its GATE.json says that it passed
 ///     a work folder  every committed file against its journalled digest. Activations that are gone
 ///                    are no damage: they are dropped when the next block is committed
 ///

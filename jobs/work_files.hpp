@@ -64,6 +64,7 @@ struct SolvedLayer {
   solver::SolveReport report;
   residual::ResidualLayer residual = {};  ///< bits 0: none
   std::vector<residual::CompensationPoint> compensation = {};  ///< what it is worth, on kept tokens
+  double weight_error = 0;  ///< |W - W'|^2 / |W|^2, W as it was solved and W' as stored
   double seconds = 0;  ///< of this solve; the one field that differs from run to run
 };
 
@@ -78,6 +79,7 @@ void archive(Archive& a, SolvedLayer& s) {
   a("is_degraded", s.report.is_degraded);
   a("residual", s.residual);
   a("compensation", s.compensation);
+  a("weight_error", s.weight_error);
   a("seconds", s.seconds);
 }
 

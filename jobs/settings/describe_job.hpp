@@ -116,6 +116,10 @@ void describe(Fields& f, EvaluationSettings& s) {
   f("max_perplexity_ratio", s.max_perplexity_ratio,
     "the gate: nothing is published when quantized / original perplexity is above it", at_least(1),
     without_effect());
+  f("max_divergence", s.max_divergence,
+    "the gate: nothing is published when the packed model's next tokens diverge from the "
+    "original's by more nats in the mean (Kullback-Leibler)",
+    at_least(0), without_effect());
 }
 
 template <class Fields>

@@ -93,6 +93,7 @@ struct EvaluationSettings {
   int windows = 0;                             ///< 0: as many whole windows as the text has
   std::vector<int> k_chunks;  ///< at which the model is scored with its residuals, too
   std::optional<double> max_perplexity_ratio;  ///< the gate: quantized over original, at most
+  std::optional<double> max_divergence;        ///< the gate: from the original, in nats, at most
   bool operator==(const EvaluationSettings&) const = default;
 
   bool is_wanted() const { return !text.empty() || !tokens.empty(); }

@@ -72,6 +72,7 @@ void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolde
   WrittenShards written =
       write_shards(run, folder, tensors, output.max_shard_size, model::kModelStem);
   assembled.weight_digests = std::move(written.digests);
+  assembled.tensor_forms = std::move(written.forms);
   assembled.bytes_after = written.bytes;
 }
 

@@ -24,6 +24,7 @@ struct AssembledModel {
   std::uint64_t residual_bytes = 0;                   ///< of the residual files
   std::map<std::string, std::string> weight_digests;  ///< of the files written: name -> SHA-256
   std::map<std::string, std::string> residual_digests;
+  std::map<std::string, std::string> tensor_forms;  ///< of all tensors written: "F16 [576, 1536]"
   std::optional<ResidualBudget> residual_budget;  ///< where the job sets one
 };
 

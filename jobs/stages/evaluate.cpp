@@ -3,9 +3,9 @@
 #include <cstring>
 #include <set>
 #include <sstream>
+#include <type_traits>
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 
 #include "cluster/agreement.hpp"
 #include "core/digest.hpp"
@@ -14,47 +14,72 @@
 #include "format/open_weights.hpp"
 #include "format/residual_file.hpp"
 #include "jobs/output_folder.hpp"
-#include "jobs/stages/read_back.hpp"
 
 namespace tessera::jobs {
 namespace {
 
-/// A rank's losses as text that another rank reads back to the same bits.
-std::string to_text(std::span<const double> losses) {
-  std::string text(losses.size_bytes(), '\0');
-  if (!losses.empty()) std::memcpy(text.data(), losses.data(), losses.size_bytes());
+/// What a rank measured as text that another rank reads back to the same bits.
+template <class T>
+std::string to_text(std::span<const T> values) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  std::string text(values.size_bytes(), '\0');
+  if (!values.empty()) std::memcpy(text.data(), values.data(), values.size_bytes());
   return text;
 }
 
-/// Every window's loss, by window, on every rank.
-std::vector<double> losses_of_all_ranks(RunContext& run, std::size_t num_windows,
-                                        std::size_t context_length, std::span<const double> mine) {
-  const auto all = run.comm.all_gather(to_text(mine));
-  std::vector<double> losses(num_windows);
+/// What was measured of every window, by window, on every rank.
+template <class T>
+std::vector<T> of_all_ranks(RunContext& run, std::size_t num_windows, std::size_t context_length,
+                            const std::vector<T>& mine) {
+  const auto all = run.comm.all_gather(to_text(std::span<const T>(mine)));
+  std::vector<T> values(num_windows);
   for (std::size_t r = 0; r < all.size(); ++r) {
     const auto windows =
         evaluation::windows_of_rank(num_windows, context_length, r, run.comm.size());
-    require(all[r].size() == windows.size() * sizeof(double), "a loss for each window of a rank");
+    require(all[r].size() == windows.size() * sizeof(T), "a value for each window of a rank");
     for (std::size_t i = 0; i < windows.size(); ++i) {
-      std::memcpy(&losses[windows[i]], all[r].data() + i * sizeof(double), sizeof(double));
+      std::memcpy(&values[windows[i]], all[r].data() + i * sizeof(T), sizeof(T));
     }
   }
-  return losses;
+  return values;
 }
+
+/// The windows that the job wants scored, and this rank's.
+struct Windows {
+  Windows(const RunContext& run, const PreparedRun& prepared)
+      : tokens(prepared.evaluation_tokens->tokens),
+        settings{static_cast<std::size_t>(prepared.job.evaluation.context_length),
+                 static_cast<std::size_t>(prepared.job.evaluation.windows)},
+        count(evaluation::count_windows(tokens.size(), settings)),
+        mine(evaluation::windows_of_rank(count, settings.context_length, run.comm.rank(),
+                                         run.comm.size())) {}
+  const std::vector<std::uint32_t>& tokens;
+  evaluation::PerplexitySettings settings;
+  std::size_t count;
+  std::vector<std::size_t> mine;
+};
 
 /// Of all ranks together.
 evaluation::Perplexity measure(RunContext& run, const PreparedRun& prepared,
                                const evaluation::ScoredModel& scored) {
-  const auto& settings = prepared.job.evaluation;
-  const auto length = static_cast<std::size_t>(settings.context_length);
-  const auto& tokens = prepared.evaluation_tokens->tokens;
-  const evaluation::PerplexitySettings wanted{length, static_cast<std::size_t>(settings.windows)};
-  const std::size_t num_windows = evaluation::count_windows(tokens.size(), wanted);
-  const auto windows =
-      evaluation::windows_of_rank(num_windows, length, run.comm.rank(), run.comm.size());
-  const auto mine = evaluation::window_losses(run.threads, run.log, scored, tokens, wanted, windows,
-                                              prepared.memory.max_hidden_bytes);
-  return evaluation::perplexity_of(losses_of_all_ranks(run, num_windows, length, mine), wanted);
+  const Windows windows(run, prepared);
+  const auto mine =
+      evaluation::window_losses(run.threads, run.log, scored, windows.tokens, windows.settings,
+                                windows.mine, prepared.memory.max_hidden_bytes);
+  return evaluation::perplexity_of(
+      of_all_ranks(run, windows.count, windows.settings.context_length, mine), windows.settings);
+}
+
+/// Both models on the same windows; of all ranks together.
+evaluation::Scores measure_both(RunContext& run, const PreparedRun& prepared,
+                                const evaluation::ScoredModel& original,
+                                const evaluation::ScoredModel& quantized) {
+  const Windows windows(run, prepared);
+  const auto mine =
+      evaluation::window_scores(run.threads, run.log, original, quantized, windows.tokens,
+                                windows.settings, windows.mine, prepared.memory.max_hidden_bytes);
+  return evaluation::scores_of(
+      of_all_ranks(run, windows.count, windows.settings.context_length, mine), windows.settings);
 }
 
 /// What @p file holds, or what @p compute gives, committed.
@@ -68,27 +93,6 @@ Result once(RunContext& run, WorkFolder& work, const std::string& file, Compute&
   result = compute();
   cluster::on_first_rank(run.comm, [&] { work.commit(file, "score", result); });
   return result;
-}
-
-evaluation::Perplexity score(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
-                             const evaluation::ScoredModel& scored, const std::string& file) {
-  return once<evaluation::Perplexity>(run, work, file,
-                                      [&] { return measure(run, prepared, scored); });
-}
-
-/// Each rank reads its share of the layers back.
-std::vector<std::string> damage_on_any_rank(RunContext& run, const PreparedRun& prepared,
-                                            const model::TensorSource& packed,
-                                            const WorkFolder& work) {
-  const auto found = cluster::on_all_ranks(run.comm, [&] {
-    return find_damage(prepared, packed, work, run.comm.rank(), run.comm.size());
-  });
-  std::vector<std::string> damage;
-  for (const std::string& of_rank :
-       run.comm.all_gather(fmt::format("{}", fmt::join(found, "\n")))) {
-    if (!of_rank.empty()) damage.push_back(of_rank);
-  }
-  return damage;
 }
 
 /// Scores belong to the very bytes that were scored.
@@ -160,24 +164,43 @@ std::vector<CompensatedReport> score_compensated(RunContext& run, const Prepared
   return scores;
 }
 
+/// The original's score does not depend on how it was packed; a redo keeps it.
+QualityScores score_both(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
+                         const evaluation::ScoredModel& quantized,
+                         const std::string& digest_of_packed) {
+  const std::string of_original = "evaluation/original.h5";
+  const std::string of_quantized = fmt::format("evaluation/quantized-{}.h5", digest_of_packed);
+  const std::string of_both = fmt::format("evaluation/divergence-{}.h5", digest_of_packed);
+  evaluation::Scores scores;
+  if (!work.is_committed(of_original) || !work.is_committed(of_quantized) ||
+      !work.is_committed(of_both)) {
+    scores =
+        measure_both(run, prepared, {prepared.config, *prepared.weights, "original"}, quantized);
+  }
+  const auto original =
+      once<evaluation::Perplexity>(run, work, of_original, [&] { return scores.original; });
+  const auto packed =
+      once<evaluation::Perplexity>(run, work, of_quantized, [&] { return scores.quantized; });
+  const auto divergence =
+      once<evaluation::Divergence>(run, work, of_both, [&] { return scores.divergence; });
+  return {original, packed, divergence.mean};
+}
+
 }  // namespace
 
 Scores evaluate(RunContext& run, const PreparedRun& prepared, const AssembledModel& assembled,
-                WorkFolder& work) {
+                const CheckedOutput& checked, WorkFolder& work) {
+  if (!checked.verdict.has_passed() || !prepared.evaluation_tokens) return {};
   const Path folder = partial_folder(prepared.job.output.dir);
   const auto packed = format::open_weights(folder);
   const model::ModelConfig packed_config = model::read_model_config(folder);  // may declare biases
-  Scores scores;
-  scores.damage = damage_on_any_rank(run, prepared, *packed, work);
-  if (!scores.damage.empty() || !prepared.evaluation_tokens) return scores;
-  scores.original = score(run, prepared, work, {prepared.config, *prepared.weights, "original"},
-                          "evaluation/original.h5");
   const evaluation::ScoredModel quantized{packed_config, *packed, "quantized"};
-  scores.quantized =
-      score(run, prepared, work, quantized,
-            fmt::format("evaluation/quantized-{}.h5", digest_of_files(assembled.weight_digests)));
+  Scores scores{
+      score_both(run, prepared, work, quantized, digest_of_files(assembled.weight_digests)), {}};
   run.log.info("perplexity of the original " + scores.original->to_text());
   run.log.info("perplexity of the packed   " + scores.quantized->to_text());
+  run.log.info(fmt::format("divergence of the packed from the original {:.6f} nats in the mean",
+                           *scores.divergence));
   scores.compensated = score_compensated(run, prepared, assembled, work, quantized, folder);
   return scores;
 }

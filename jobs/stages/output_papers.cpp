@@ -4,9 +4,11 @@
 
 #include <fmt/core.h>
 
+#include "core/digest.hpp"
+#include "core/error.hpp"
+#include "format/companion_files.hpp"
 #include "format/model_card.hpp"
 #include "format/residual_tensors.hpp"
-#include "core/error.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/settings/describe_job.hpp"
 #include "jobs/settings/job_file.hpp"
@@ -89,10 +91,16 @@ std::vector<format::Score> scores_of(const PreparedRun& prepared, const Scores& 
   if (!scores.original || !scores.quantized) return {};
   const EvaluationSettings& settings = prepared.job.evaluation;
   const Path text = settings.text.empty() ? settings.tokens : settings.text;
-  return {{"perplexity",
-           fmt::format("{}, context {}, {} predicted tokens", text.filename().string(),
-                       scores.quantized->context_length, scores.quantized->num_tokens),
-           scores.original->perplexity, scores.quantized->perplexity}};
+  const std::string conditions =
+      fmt::format("{}, context {}, {} predicted tokens", text.filename().string(),
+                  scores.quantized->context_length, scores.quantized->num_tokens);
+  std::vector<format::Score> all = {
+      {"perplexity", conditions, scores.original->perplexity, scores.quantized->perplexity}};
+  if (scores.divergence) {
+    all.push_back(
+        {"mean divergence from the original (KL, nats)", conditions, {}, *scores.divergence});
+  }
+  return all;
 }
 
 std::vector<std::string> limits_of(const AssembledModel& assembled) {
@@ -108,6 +116,28 @@ JsonValue perplexity_json(const evaluation::Perplexity& score) {
       .set("perplexity", score.perplexity)
       .set("context_length", score.context_length)
       .set("tokens", score.num_tokens);
+}
+
+void add_copied_files(const std::filesystem::path& model, format::Manifest& manifest) {
+  for (const std::string& file : format::companion_files(model)) {
+    const format::FileRecord record = format::record_of(model / file);
+    manifest.inputs["model/" + file] = record.sha256;
+    manifest.files[file] = record;
+  }
+}
+
+void add_weight_files(const std::map<std::string, std::string>& digests, std::string_view stem,
+                      const std::filesystem::path& folder, format::Manifest& manifest) {
+  const auto bytes_of = [&](const std::string& file) {
+    std::error_code missing;
+    const auto bytes = std::filesystem::file_size(folder / file, missing);
+    return missing ? std::uintmax_t{0} : bytes;
+  };
+  for (const auto& [file, digest] : digests) manifest.files[file] = {bytes_of(file), digest};
+  const std::string index = model::index_file_name(stem);
+  if (digests.size() > 1 && std::filesystem::exists(folder / index)) {
+    manifest.files[index] = format::record_of(folder / index);
+  }
 }
 
 }  // namespace
@@ -129,7 +159,7 @@ std::string model_card_of(const PreparedRun& prepared, const AssembledModel& ass
   return format::model_card(card);
 }
 
-format::Manifest manifest_of(const PreparedRun& prepared, const RunReport& report,
+format::Manifest manifest_of(const PreparedRun& prepared, const AssembledModel& assembled,
                              const std::filesystem::path& folder) {
   format::Manifest manifest;
   manifest.versions["tessera"] = TESSERA_VERSION;
@@ -143,12 +173,25 @@ format::Manifest manifest_of(const PreparedRun& prepared, const RunReport& repor
     manifest.inputs["evaluation text"] = prepared.evaluation_tokens->text_digest;
   }
   manifest.job = job_text(portable(prepared.job));
-  manifest.scores.set("bits_per_weight", report.bits_per_weight)
-      .set("mean_proxy_error", report.mean_proxy_error);
-  if (report.original) manifest.scores.set("original", perplexity_json(*report.original));
-  if (report.quantized) manifest.scores.set("quantized", perplexity_json(*report.quantized));
-  manifest.files = format::record_files(folder);
+  add_copied_files(prepared.job.model.path, manifest);
+  add_weight_files(assembled.weight_digests, model::kModelStem, folder, manifest);
+  add_weight_files(assembled.residual_digests, format::kResidualStem, folder, manifest);
+  for (const auto& [file, text] : config_files(prepared, assembled.sizes)) {
+    manifest.files[file] = {text.size(), digest_of_text(text)};
+    if (file == "config.json") manifest.config = JsonValue::parse(text, file);
+  }
+  for (const auto& [tensor, form] : assembled.tensor_forms) manifest.tensors[tensor] = {form, ""};
   return manifest;
+}
+
+JsonValue scores_json(const RunReport& report) {
+  JsonValue scores = JsonValue::object();
+  scores.set("bits_per_weight", report.bits_per_weight)
+      .set("mean_proxy_error", report.mean_proxy_error);
+  if (report.original) scores.set("original", perplexity_json(*report.original));
+  if (report.quantized) scores.set("quantized", perplexity_json(*report.quantized));
+  if (report.divergence) scores.set("divergence", *report.divergence);
+  return scores;
 }
 
 }  // namespace tessera::jobs

@@ -16,8 +16,13 @@ namespace tessera::jobs {
 std::string model_card_of(const PreparedRun& prepared, const AssembledModel& assembled,
                           const Scores& scores);
 
-/// tessera_manifest.json of the complete @p folder.
-format::Manifest manifest_of(const PreparedRun& prepared, const RunReport& report,
+/// What the folder of the model consists of before it is scored, as it was meant: digests of the
+/// weights from when they were written, of config files from their texts, of copied files from the
+/// model's. An index is taken as it lies in @p folder.
+format::Manifest manifest_of(const PreparedRun& prepared, const AssembledModel& assembled,
                              const std::filesystem::path& folder);
+
+/// What the manifest says of the model's worth.
+JsonValue scores_json(const RunReport& report);
 
 }  // namespace tessera::jobs

@@ -201,6 +201,7 @@ PreparedRun open_inputs(RunContext& run, const QuantizeJob& job, const WorkFolde
 
 void prepare(RunContext& run, PreparedRun& prepared, WorkFolder& work, ExistingRun existing) {
   work.refresh();  // as it is now that nobody else writes to it
+  cluster::on_first_rank(run.comm, [&] { restore_output(prepared.job.output.dir); });
   // One rank tokenizes into the cache, the others find it there.
   cluster::on_first_rank(run.comm, [&] { get_tokens(run, work, prepared); });
   cluster::agree_on(run.comm, [&] {

@@ -1,7 +1,6 @@
 #include "jobs/stages/publish.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
@@ -12,6 +11,7 @@
 #include "core/error.hpp"
 #include "format/manifest.hpp"
 #include "jobs/equalized_weights.hpp"
+#include "jobs/gate/check_scores.hpp"
 #include "jobs/machine.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/report_html.hpp"
@@ -22,7 +22,7 @@ namespace tessera::jobs {
 namespace {
 
 constexpr const char* kStages[] = {"prepare", "calibrate", "equalize", "allocate",
-                                   "solve",   "assemble",  "evaluate"};
+                                   "solve",   "assemble",  "check",    "evaluate"};
 
 /// Versions that were tried (docs/formats.md).
 const char* packages_for(OutputFormat format) {
@@ -38,7 +38,7 @@ const char* packages_for(OutputFormat format) {
 }
 
 RunReport make_report(const RunContext& run, const PreparedRun& prepared,
-                      const AssembledModel& assembled, const Scores& scores,
+                      const AssembledModel& assembled, const Scores& scores, const Verdict& verdict,
                       const WorkFolder& work) {
   const QuantizeJob& job = prepared.job;
   RunReport report;
@@ -71,7 +71,9 @@ RunReport make_report(const RunContext& run, const PreparedRun& prepared,
   report.compensated = scores.compensated;
   report.max_perplexity_ratio = job.evaluation.max_perplexity_ratio;
   report.peak_memory_bytes = std::max(peak_memory_bytes(), work.peak_memory_bytes());
-  report.gate_problems = gate_problems(scores, job.evaluation.max_perplexity_ratio);
+  report.divergence = scores.divergence;
+  report.max_divergence = job.evaluation.max_divergence;
+  report.gate_problems = verdict.sentences();
   return report;
 }
 
@@ -81,44 +83,30 @@ void write_reports(const RunReport& report, const WorkFolder& work) {
   write_file_atomically(work.path("report.json"), to_json(report).to_text(2) + "\n");
 }
 
-}  // namespace
-
-std::vector<std::string> gate_problems(const Scores& scores,
-                                       const std::optional<double>& max_perplexity_ratio) {
-  std::vector<std::string> problems = scores.damage;
-  if (!scores.original || !scores.quantized) return problems;
-  const double before = scores.original->perplexity;
-  const double after = scores.quantized->perplexity;
-  if (!std::isfinite(before) || !std::isfinite(after)) {
-    problems.push_back(
-        fmt::format("the perplexity is {} (of the original {}): not a number a "
-                    "working model has",
-                    after, before));
-  } else if (max_perplexity_ratio && after > *max_perplexity_ratio * before) {
-    problems.push_back(
-        fmt::format("the perplexity is {:.3f}, {:.3f} times the original's {:.3f} "
-                    "(evaluation.max_perplexity_ratio is {})",
-                    after, after / before, before, *max_perplexity_ratio));
-  }
-  return problems;
-}
-
-namespace {
-
 RunReport publish_as_first(RunContext& run, const PreparedRun& prepared,
-                           const AssembledModel& assembled, const Scores& scores,
-                           WorkFolder& work) {
-  const RunReport report = make_report(run, prepared, assembled, scores, work);
+                           const AssembledModel& assembled, const CheckedOutput& checked,
+                           const Scores& scores, WorkFolder& work) {
+  Verdict verdict = checked.verdict;
+  check_scores(scores, prepared.job.evaluation, verdict);
+  const RunReport report = make_report(run, prepared, assembled, scores, verdict, work);
+  const Path& output = prepared.job.output.dir;
+  const Path partial = partial_folder(output);
+  const std::string verdict_text = to_json(verdict).to_text(2) + "\n";
+  write_file_atomically(work.path(kGateFile), verdict_text);
+  write_file_atomically(partial / kGateFile, verdict_text);
   if (!report.is_published()) {
-    run.log.warning(fmt::format("not published: {}. What was made stays in {}.",
-                                fmt::join(report.gate_problems, "; "), report.model_dir()));
+    run.log.warning(fmt::format("not published: {} What was made stays in {}.",
+                                fmt::join(report.gate_problems, " "), report.model_dir()));
     write_reports(report, work);
     return report;
   }
-  const Path& output = prepared.job.output.dir;
-  const Path partial = partial_folder(output);
   write_file_atomically(partial / "README.md", model_card_of(prepared, assembled, scores));
-  format::write_manifest(partial, manifest_of(prepared, report, partial));
+  format::Manifest manifest = checked.manifest;
+  manifest.scores = scores_json(report);
+  for (const char* file : {kGateFile, "README.md"}) {
+    manifest.files[file] = format::record_of(partial / file);
+  }
+  format::write_manifest(partial, manifest);
   publish_folder(output);
   write_reports(report, work);
   work.record_finished(digest_of_file(output / format::kManifestName));
@@ -129,10 +117,10 @@ RunReport publish_as_first(RunContext& run, const PreparedRun& prepared,
 }  // namespace
 
 RunReport publish(RunContext& run, const PreparedRun& prepared, const AssembledModel& assembled,
-                  const Scores& scores, WorkFolder& work) {
+                  const CheckedOutput& checked, const Scores& scores, WorkFolder& work) {
   std::string text;
   cluster::on_first_rank(run.comm, [&] {
-    text = to_json(publish_as_first(run, prepared, assembled, scores, work)).to_text();
+    text = to_json(publish_as_first(run, prepared, assembled, checked, scores, work)).to_text();
   });
   const std::string origin = "the first rank's report";
   return report_from_json(JsonValue::parse(cluster::broadcast(run.comm, text), origin), origin);
@@ -153,10 +141,10 @@ std::optional<RunReport> report_of_finished_run(const PreparedRun& prepared,
   } catch (const InputError&) {
     return std::nullopt;  // a damaged report is made again
   }
-  const Scores scores{report.original, report.quantized, report.compensated, {}};
-  if (!gate_problems(scores, prepared.job.evaluation.max_perplexity_ratio).empty()) {
-    return std::nullopt;  // the gate has been narrowed since
-  }
+  Verdict verdict;
+  check_scores({report.original, report.quantized, report.divergence}, prepared.job.evaluation,
+               verdict);
+  if (!verdict.has_passed()) return std::nullopt;  // the gate has been narrowed since
   report.was_finished_before = true;
   return report;
 }

@@ -69,6 +69,7 @@ void write_residual_files(RunContext& run, const PreparedRun& prepared, const Wo
       write_shards(run, folder, tensors, prepared.job.output.max_shard_size, format::kResidualStem,
                    format::metadata_of(info_of(prepared, assembled)));
   assembled.residual_digests = std::move(written.digests);
+  assembled.tensor_forms.merge(written.forms);
   assembled.residual_bytes = written.bytes;
 }
 

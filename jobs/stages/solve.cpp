@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "core/error.hpp"
+#include "jobs/compare.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/layer_input.hpp"
 #include "jobs/layer_residual.hpp"
@@ -126,6 +127,7 @@ SolvedLayer solve_unit(Threads& threads, const PreparedRun& prepared, const Laye
                                      solver::dequantize(solved.layer));
   }
   add_residual(threads, unit.layer.name, residual, weight, input, solved);
+  solved.weight_error = difference(weight, solver::dequantize(solved.layer)).relative;
   require_finite(unit.layer.name, solved);
   solved.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return solved;

@@ -24,6 +24,9 @@ WrittenShards write_shards(RunContext& run, const Path& folder,
     }
   });
   WrittenShards written;
+  for (const model::TensorToWrite& tensor : tensors) {
+    written.forms[tensor.name] = tensor.info.to_text();
+  }
   for (const std::string& of_rank : run.comm.all_gather(mine)) {
     std::istringstream lines(of_rank);
     std::string name, digest;

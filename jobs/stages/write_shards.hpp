@@ -14,6 +14,7 @@ namespace tessera::jobs {
 /// Files that all ranks have written together.
 struct WrittenShards {
   std::map<std::string, std::string> digests;  ///< file name -> SHA-256
+  std::map<std::string, std::string> forms;    ///< tensor -> type and shape
   std::uint64_t bytes = 0;                     ///< of the files
 };
 

@@ -29,6 +29,12 @@ std::string perplexity_row(const jobs::RunReport& r) {
                          r.quantized->num_tokens));
 }
 
+std::string divergence_row(const jobs::RunReport& r) {
+  if (!r.divergence) return "";
+  return row("divergence", "", fmt::format("{:.4f}", *r.divergence),
+             "mean, of the next token, from the original; in nats");
+}
+
 std::string stages_text(const jobs::RunReport& r) {
   std::string text;
   for (const jobs::StageReport& stage : r.stages) {
@@ -73,7 +79,7 @@ std::string run_summary(const jobs::RunReport& r) {
               fmt::format("{} quantized layers, everything counted", r.layers.size()));
   text += row("size", size_text(r.bytes_before), size_text(r.bytes_after),
               "weight files, with what is not quantized");
-  text += perplexity_row(r);
+  text += perplexity_row(r) + divergence_row(r);
   text += row("time", "", duration_text(r.total_seconds()), stages_text(r));
   text += row("peak memory", "", size_text(r.peak_memory_bytes), "");
   text += "\n" + noteworthy(r);

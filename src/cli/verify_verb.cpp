@@ -25,10 +25,11 @@ std::string verdict(const jobs::Verification& found) {
 int verify_verb(const Arguments& words) {
   std::string path;
   bool json = false;
-  CommandLine line("verify",
-                   "Checks an output or a work folder against what it says of itself: every size "
-                   "and digest, and of an\noutput every tensor. Needs no network, writes nothing, "
-                   "and ends with 4 when something is wrong.");
+  CommandLine line(
+      "verify",
+      "Checks an output or a work folder against what it says of itself: every size "
+      "and digest, and of an\noutput all that the gate asks before it publishes. Needs "
+      "no network, writes nothing, and ends with 4\nwhen something is wrong.");
   line.argument("DIR", "the folder", path);
   line.flag("json", "print the findings as one JSON document", json);
   line.example("tessera verify models/smollm2-135m-vptq-2bit");

@@ -1,53 +1,77 @@
 #include "evaluation/divergence.hpp"
 
-#include <algorithm>
-#include <vector>
+#include "evaluation/window_walk.hpp"
+#include "forward/token_scores.hpp"
 
 namespace tessera::evaluation {
 namespace {
 
-/// Tokens pushed through a block at a time: bounds its intermediate values, changes no result.
-constexpr std::size_t kBatchTokens = 4096;
-
-}  // namespace
-
-Divergence::Divergence(Threads& threads, const model::ModelConfig& config,
-                       const model::TensorSource& original, std::span<const std::uint32_t> tokens,
-                       std::size_t length)
-    : config_(config),
-      length_(length),
-      ends_(config, original),
-      forward_(config, length),
-      original_(embedded(tokens)) {
-  walk(threads, original, {0, config.num_blocks}, original_);
-}
-
-Matrix<float> Divergence::embedded(std::span<const std::uint32_t> tokens) const {
-  Matrix<float> hidden(tokens.size(), config_.hidden_size);
-  ends_.embed(tokens, length_, hidden);
-  return hidden;
-}
-
-void Divergence::walk(Threads& threads, const model::TensorSource& weights, Tile blocks,
-                      MatrixView<float> hidden) const {
-  const std::size_t num_sequences = hidden.rows / length_;
-  const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / length_);
-  for (std::size_t block = blocks.begin; block < blocks.end; ++block) {
-    const forward::BlockWeights loaded = forward::load_block(config_, weights, block);
-    for (std::size_t i = 0; i < num_tiles(num_sequences, per_batch); ++i) {
-      const Tile batch = tile_at(i, per_batch, num_sequences);
-      const forward::BatchShape shape{batch.size(), length_};
-      forward_.run(threads, loaded, shape,
-                   hidden.middle_rows(batch.begin * length_, shape.num_tokens()), nullptr);
+/// The scores of windows whose hidden states have passed all blocks of both models.
+void add_scores(Threads& threads, const forward::HeadInput& original,
+                const forward::HeadInput& quantized, std::span<const std::uint32_t> tokens,
+                const PerplexitySettings& settings, std::vector<WindowScore>& scores) {
+  const std::size_t length = settings.context_length, scored = length - settings.first_token;
+  const auto rows = [&](const forward::HeadInput& input, std::size_t first) {
+    return forward::HeadInput{input.head, input.hidden.middle_rows(first, scored)};
+  };
+  for (std::size_t first = 0; first < tokens.size(); first += length) {
+    const std::size_t at = first + settings.first_token;
+    WindowScore& window = scores.emplace_back();
+    for (const auto& token :
+         forward::score_tokens(threads, rows(original, at - 1), rows(quantized, at - 1),
+                               tokens.subspan(at, scored))) {
+      window.original_loss += token.original_loss;
+      window.quantized_loss += token.quantized_loss;
+      window.divergence += token.divergence;
     }
   }
 }
 
-double Divergence::of(Threads& threads, MatrixView<const float> hidden) const {
-  const std::vector<double> by_token = ends_.divergence(threads, original_, hidden);
+template <class Loss>
+Perplexity perplexity_by(std::span<const WindowScore> windows, const PerplexitySettings& settings,
+                         Loss loss) {
+  std::vector<double> losses;
+  for (const WindowScore& window : windows) losses.push_back(window.*loss);
+  return perplexity_of(losses, settings);
+}
+
+}  // namespace
+
+std::vector<WindowScore> window_scores(Threads& threads, Log& log, const ScoredModel& original,
+                                       const ScoredModel& quantized,
+                                       std::span<const std::uint32_t> tokens,
+                                       const PerplexitySettings& settings,
+                                       std::span<const std::size_t> windows,
+                                       std::uint64_t max_hidden_bytes) {
+  const std::size_t length = settings.context_length;
+  const std::size_t per_walk =
+      windows_per_walk(windows.size(), length, 2 * original.config.hidden_size, max_hidden_bytes);
+  const std::size_t num_walks = num_tiles(windows.size(), per_walk);
+  const forward::EmbeddingAndHead original_ends(original.config, original.weights);
+  const forward::EmbeddingAndHead quantized_ends(quantized.config, quantized.weights);
+  const WalkProgress progress(log, original.config, 2 * num_walks);
+  std::vector<WindowScore> scores;
+  for (std::size_t walk = 0; walk < num_walks; ++walk) {
+    const Tile part = tile_at(walk, per_walk, windows.size());
+    const auto walked = tokens_of_windows(tokens, length, windows.subspan(part.begin, part.size()));
+    const auto before =
+        walk_through_blocks(threads, original, original_ends, walked, length, progress, 2 * walk);
+    const auto after = walk_through_blocks(threads, quantized, quantized_ends, walked, length,
+                                           progress, 2 * walk + 1);
+    add_scores(threads, {original_ends, before}, {quantized_ends, after}, walked, settings, scores);
+  }
+  return scores;
+}
+
+Scores scores_of(std::span<const WindowScore> windows, const PerplexitySettings& settings) {
+  Scores scores;
+  scores.original = perplexity_by(windows, settings, &WindowScore::original_loss);
+  scores.quantized = perplexity_by(windows, settings, &WindowScore::quantized_loss);
   double sum = 0;
-  for (const double of_token : by_token) sum += of_token;
-  return sum / static_cast<double>(by_token.size());
+  for (const WindowScore& window : windows) sum += window.divergence;
+  scores.divergence.num_tokens = scores.quantized.num_tokens;
+  scores.divergence.mean = sum / static_cast<double>(scores.divergence.num_tokens);
+  return scores;
 }
 
 }  // namespace tessera::evaluation

@@ -1,50 +1,52 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <vector>
 
-#include "core/matrix.hpp"
+#include "core/log.hpp"
 #include "core/threads.hpp"
-#include "forward/block.hpp"
-#include "forward/embedding.hpp"
-#include "model/model_config.hpp"
-#include "model/tensor_source.hpp"
+#include "evaluation/perplexity.hpp"
 
+// How far a packed model is from its original on the same text. Perplexity says whether the text
+// became less likely; divergence says whether the model predicts something else, also where the
+// text happens to like it.
 namespace tessera::evaluation {
 
-/// How far a changed model's predictions are from the original's, on some sequences: the
-/// Kullback-Leibler divergence of its next-token distributions from the original's, in nats, the
-/// mean over all positions. Unlike a difference of losses it has no noise of the text's own: few
-/// tokens tell small changes apart.
-///
-/// Hidden states are walked by the caller, (tokens, hidden_size), so that models that share their
-/// first blocks share the way through them.
-class Divergence {
- public:
-  /// Walks @p tokens, whole sequences of @p length, through the original.
-  /// @pre original outlives this
-  Divergence(Threads& threads, const model::ModelConfig& config,
-             const model::TensorSource& original, std::span<const std::uint32_t> tokens,
-             std::size_t length);
-
-  /// The hidden states before the first block.
-  Matrix<float> embedded(std::span<const std::uint32_t> tokens) const;
-
-  /// Pushes @p hidden, some copies of the sequences one below the other, through the blocks
-  /// [begin, end) of the model @p weights.
-  void walk(Threads& threads, const model::TensorSource& weights, Tile blocks,
-            MatrixView<float> hidden) const;
-
-  /// Of the model that left @p hidden behind its last block. @pre one copy of the sequences
-  double of(Threads& threads, MatrixView<const float> hidden) const;
-
-  std::size_t num_tokens() const { return original_.rows(); }
-
- private:
-  model::ModelConfig config_;
-  std::size_t length_;
-  forward::EmbeddingAndHead ends_;
-  forward::BlockForward forward_;
-  Matrix<float> original_;  ///< (tokens, hidden_size), behind the last block
+/// Of one window, summed over its predicted tokens, in nats.
+struct WindowScore {
+  double original_loss = 0, quantized_loss = 0;
+  double divergence = 0;  ///< Kullback-Leibler, of the quantized next-token distribution
 };
+
+/// The scores of each of @p windows, both models walked through the same windows. The losses have
+/// the bits of window_losses.
+/// @param max_hidden_bytes of both models together; 0 for no bound
+/// @pre both have one vocabulary
+std::vector<WindowScore> window_scores(Threads& threads, Log& log, const ScoredModel& original,
+                                       const ScoredModel& quantized,
+                                       std::span<const std::uint32_t> tokens,
+                                       const PerplexitySettings& settings,
+                                       std::span<const std::size_t> windows,
+                                       std::uint64_t max_hidden_bytes = 0);
+
+/// Mean over the predicted tokens of KL(original || quantized), in nats: 0 for models that predict
+/// alike. A mean that is not finite is returned as it is.
+struct Divergence {
+  double mean = 0;
+  std::uint64_t num_tokens = 0;
+};
+
+template <class Archive>
+void archive(Archive& a, Divergence& d) {
+  a("mean", d.mean);
+  a("num_tokens", d.num_tokens);
+}
+
+/// Of all windows of a text: summed in window order.
+struct Scores {
+  Perplexity original, quantized;
+  Divergence divergence;
+};
+Scores scores_of(std::span<const WindowScore> windows, const PerplexitySettings& settings);
 
 }  // namespace tessera::evaluation

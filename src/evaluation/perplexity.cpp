@@ -8,57 +8,11 @@
 
 #include "core/error.hpp"
 #include "core/matrix.hpp"
-#include "forward/block.hpp"
+#include "evaluation/window_walk.hpp"
 #include "forward/embedding.hpp"
-#include "model/architecture.hpp"
 
 namespace tessera::evaluation {
 namespace {
-
-/// Tokens pushed through a block at a time: bounds the block's intermediate values, changes no
-/// result.
-constexpr std::size_t kBatchTokens = 4096;
-
-/// The stage's progress events: every block costs the same, the head as much as its size says.
-class Steps {
- public:
-  Steps(Log& log, const model::ModelConfig& config, std::string label, std::size_t num_walks)
-      : log_(log),
-        label_(std::move(label)),
-        num_blocks_(config.num_blocks),
-        num_walks_(std::max<std::size_t>(1, num_walks)) {
-    double block = 0;
-    for (const model::LinearLayer& layer : model::linear_layers(config, 0)) {
-      block += static_cast<double>(layer.in_features * layer.out_features);
-    }
-    const double head = static_cast<double>(config.hidden_size * config.vocab_size);
-    cost_of_block_ = block / (block * static_cast<double>(num_blocks_) + head);
-  }
-  void done(std::size_t walk, std::size_t blocks) const {
-    const double of_walk = std::min(1.0, cost_of_block_ * static_cast<double>(blocks));
-    const double cost = (static_cast<double>(walk) + of_walk) / static_cast<double>(num_walks_);
-    log_.progress({"evaluate", "blocks", walk * num_blocks_ + blocks, num_walks_ * num_blocks_,
-                   cost, label_});
-  }
-
- private:
-  Log& log_;
-  std::string label_;
-  std::size_t num_blocks_, num_walks_;
-  double cost_of_block_;
-};
-
-void run_block(Threads& threads, const forward::BlockForward& forward,
-               const forward::BlockWeights& weights, std::size_t length, MatrixView<float> hidden) {
-  const std::size_t num_windows = hidden.rows / length;
-  const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / length);
-  for (std::size_t i = 0; i < num_tiles(num_windows, per_batch); ++i) {
-    const Tile batch = tile_at(i, per_batch, num_windows);
-    const forward::BatchShape shape{batch.size(), length};
-    forward.run(threads, weights, shape,
-                hidden.middle_rows(batch.begin * length, shape.num_tokens()), nullptr);
-  }
-}
 
 /// Adds the losses of a batch of windows whose hidden states have passed all blocks.
 void add_losses(Threads& threads, const forward::EmbeddingAndHead& head,
@@ -73,26 +27,6 @@ void add_losses(Threads& threads, const forward::EmbeddingAndHead& head,
     for (const double loss : of_tokens) of_window += loss;
     losses.push_back(of_window);
   }
-}
-
-forward::BlockWeights load_block(const ScoredModel& scored, std::size_t block) {
-  auto weights = forward::load_block(scored.config, scored.weights, block);
-  if (scored.compensator != nullptr) scored.compensator->add_to(scored.config, block, weights);
-  return weights;
-}
-
-std::size_t windows_per_batch(std::size_t length) {
-  return std::max<std::size_t>(1, kBatchTokens / length);
-}
-
-/// Windows that are walked through the blocks together: whole batches of them.
-std::size_t windows_per_walk(std::size_t num_windows, std::size_t length, std::size_t hidden_size,
-                             std::uint64_t max_hidden_bytes) {
-  const std::size_t per_batch = windows_per_batch(length);
-  const std::uint64_t batch_bytes = per_batch * length * hidden_size * sizeof(float);
-  if (max_hidden_bytes == 0) return std::max<std::size_t>(1, num_windows);
-  return per_batch *
-         static_cast<std::size_t>(std::max<std::uint64_t>(1, max_hidden_bytes / batch_bytes));
 }
 
 }  // namespace
@@ -148,23 +82,12 @@ std::vector<double> window_losses(Threads& threads, Log& log, const ScoredModel&
       windows_per_walk(windows.size(), length, config.hidden_size, max_hidden_bytes);
   const std::size_t num_walks = num_tiles(windows.size(), per_walk);
   const forward::EmbeddingAndHead ends(config, scored.weights);
-  const forward::BlockForward forward(config, length);
-  Steps steps(log, config, scored.label, num_walks);
+  const WalkProgress progress(log, config, num_walks);
   std::vector<double> losses;
   for (std::size_t walk = 0; walk < num_walks; ++walk) {
     const Tile part = tile_at(walk, per_walk, windows.size());
-    std::vector<std::uint32_t> walked;
-    for (const std::size_t w : windows.subspan(part.begin, part.size())) {
-      const auto window = tokens.subspan(w * length, length);
-      walked.insert(walked.end(), window.begin(), window.end());
-    }
-    Matrix<float> hidden(walked.size(), config.hidden_size);
-    ends.embed(walked, length, hidden);
-    for (std::size_t b = 0; b < config.num_blocks; ++b) {
-      steps.done(walk, b);
-      run_block(threads, forward, load_block(scored, b), length, hidden);
-    }
-    steps.done(walk, config.num_blocks);
+    const auto walked = tokens_of_windows(tokens, length, windows.subspan(part.begin, part.size()));
+    const auto hidden = walk_through_blocks(threads, scored, ends, walked, length, progress, walk);
     add_losses(threads, ends, walked, settings, hidden, losses);
   }
   return losses;

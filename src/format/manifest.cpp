@@ -15,17 +15,9 @@ namespace fs = std::filesystem;
 namespace tessera::format {
 namespace {
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
+constexpr std::int64_t kVersionWithoutTensors = 1;
 constexpr std::size_t kMaxManifestBytes = std::size_t{64} << 20;
-
-std::vector<std::string> names_below(const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file()) names.push_back(entry.path().lexically_relative(folder).string());
-  }
-  std::ranges::sort(names);
-  return names;
-}
 
 JsonValue object_of(const std::map<std::string, std::string>& texts) {
   JsonValue object = JsonValue::object();
@@ -50,6 +42,12 @@ bool is_digest(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
+void require_digest(const std::string& name, const std::string& digest) {
+  if (is_digest(digest)) return;
+  throw InputError(fmt::format("sha256 of {} is {} (64 digits of 0-9 and a-f make one)",
+                               model::quote_name(name), model::quote_name(digest)));
+}
+
 std::map<std::string, FileRecord> read_files(const JsonValue& files) {
   std::map<std::string, FileRecord> records;
   for (const auto& [name, file] : files.entries()) {
@@ -60,38 +58,63 @@ std::map<std::string, FileRecord> read_files(const JsonValue& files) {
     const std::string& digest = file.at("sha256").text();
     if (bytes < 0)
       throw InputError(fmt::format("file {} has {} bytes", model::quote_name(name), bytes));
-    if (!is_digest(digest)) {
-      throw InputError(fmt::format("sha256 of {} is {} (64 digits of 0-9 and a-f make one)",
-                                   model::quote_name(name), model::quote_name(digest)));
-    }
+    require_digest(name, digest);
     records[name] = {static_cast<std::uint64_t>(bytes), digest};
   }
   return records;
 }
 
-}  // namespace
+std::map<std::string, TensorRecord> read_tensors(const JsonValue& tensors) {
+  std::map<std::string, TensorRecord> records;
+  for (const auto& [name, tensor] : tensors.entries()) {
+    records[name] = {tensor.at("form").text(), tensor.at("sha256").text()};
+    require_digest(name, records[name].sha256);
+  }
+  return records;
+}
 
-std::map<std::string, FileRecord> record_files(const fs::path& folder) {
-  std::map<std::string, FileRecord> files;
-  for (const std::string& name : names_below(folder)) {
-    if (name == kManifestName) continue;
-    files[name] = {fs::file_size(folder / name), digest_of_file(folder / name)};
+JsonValue files_json(const std::map<std::string, FileRecord>& records) {
+  JsonValue files = JsonValue::object();
+  for (const auto& [name, file] : records) {
+    files.set(name, JsonValue::object().set("bytes", file.bytes).set("sha256", file.sha256));
   }
   return files;
 }
 
-void write_manifest(const fs::path& folder, const Manifest& manifest) {
-  JsonValue files = JsonValue::object();
-  for (const auto& [name, file] : manifest.files) {
-    files.set(name, JsonValue::object().set("bytes", file.bytes).set("sha256", file.sha256));
+JsonValue tensors_json(const std::map<std::string, TensorRecord>& records) {
+  JsonValue tensors = JsonValue::object();
+  for (const auto& [name, tensor] : records) {
+    tensors.set(name, JsonValue::object().set("form", tensor.form).set("sha256", tensor.sha256));
   }
+  return tensors;
+}
+
+}  // namespace
+
+std::vector<std::string> files_below(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const std::string name = entry.path().lexically_relative(folder).string();
+    if (!entry.is_directory() && name != kManifestName) names.push_back(name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+FileRecord record_of(const fs::path& file) {
+  return {fs::file_size(file), digest_of_file(file)};
+}
+
+void write_manifest(const fs::path& folder, const Manifest& manifest) {
   const JsonValue document = JsonValue::object()
                                  .set("manifest_version", kVersion)
                                  .set("versions", object_of(manifest.versions))
                                  .set("inputs", object_of(manifest.inputs))
                                  .set("job", manifest.job)
                                  .set("scores", manifest.scores)
-                                 .set("files", std::move(files));
+                                 .set("files", files_json(manifest.files))
+                                 .set("config", manifest.config)
+                                 .set("tensors", tensors_json(manifest.tensors));
   write_file_atomically(folder / kManifestName, document.to_text(2) + "\n");
 }
 
@@ -106,9 +129,10 @@ Manifest read_manifest(const fs::path& folder) {
   const JsonValue document =
       JsonValue::parse(read_text_file(file, kMaxManifestBytes), file.string());
   try {
-    if (const auto version = document.at("manifest_version").integer(); version != kVersion) {
-      throw InputError(
-          fmt::format("manifest_version is {} (this program knows {})", version, kVersion));
+    const std::int64_t version = document.at("manifest_version").integer();
+    if (version != kVersion && version != kVersionWithoutTensors) {
+      throw InputError(fmt::format("manifest_version is {} (this program knows {} and {})", version,
+                                   kVersionWithoutTensors, kVersion));
     }
     Manifest manifest;
     manifest.versions = texts_of(document.at("versions"));
@@ -116,6 +140,9 @@ Manifest read_manifest(const fs::path& folder) {
     manifest.job = document.at("job").text();
     manifest.scores = document.at("scores");
     manifest.files = read_files(document.at("files"));
+    if (version == kVersionWithoutTensors) return manifest;
+    manifest.config = document.at("config");
+    manifest.tensors = read_tensors(document.at("tensors"));
     return manifest;
   } catch (const InputError& error) {
     throw InputError(
@@ -123,30 +150,20 @@ Manifest read_manifest(const fs::path& folder) {
   }
 }
 
-std::vector<std::string> verify_files(const fs::path& folder, const Manifest& manifest) {
-  std::vector<std::string> problems;
-  for (const auto& [name, record] : manifest.files) {
-    const fs::path file = folder / name;
-    std::error_code error;
-    const auto bytes = fs::file_size(file, error);
-    if (error) {
-      problems.push_back(
-          fmt::format("{} is missing ({}).", model::quote_name(name), error.message()));
-    } else if (bytes != record.bytes) {
-      problems.push_back(fmt::format("{} has {} bytes (the manifest says {}).",
-                                     model::quote_name(name), bytes, record.bytes));
-    } else if (const std::string digest = digest_of_file(file); digest != record.sha256) {
-      problems.push_back(fmt::format("{} was changed (its sha256 is {}, the manifest says {}).",
-                                     model::quote_name(name), digest, record.sha256));
-    }
+std::string file_problem(const fs::path& folder, const std::string& name,
+                         const FileRecord& record) {
+  const fs::path file = folder / name;
+  std::error_code error;
+  const auto bytes = fs::file_size(file, error);
+  if (error) return fmt::format("{} is missing ({}).", model::quote_name(name), error.message());
+  if (bytes != record.bytes) {
+    return fmt::format("{} has {} bytes (the manifest says {}).", model::quote_name(name), bytes,
+                       record.bytes);
   }
-  for (const std::string& name : names_below(folder)) {
-    if (name.ends_with(".safetensors") && !manifest.files.contains(name)) {
-      problems.push_back(
-          fmt::format("{} is not in the manifest (stale weights?).", model::quote_name(name)));
-    }
-  }
-  return problems;
+  const std::string digest = digest_of_file(file);
+  if (digest == record.sha256) return "";
+  return fmt::format("{} was changed (its sha256 is {}, the manifest says {}).",
+                     model::quote_name(name), digest, record.sha256);
 }
 
 }  // namespace tessera::format

@@ -18,30 +18,40 @@ struct FileRecord {
   std::string sha256;  ///< 64 hexadecimal digits, as sha256sum prints them
 };
 
+/// A tensor of the weight or residual files as it was when the folder was made.
+struct TensorRecord {
+  std::string form;    ///< type and shape: "F16 [576, 1536]"
+  std::string sha256;  ///< of its bytes; empty: not known yet
+};
+
 struct Manifest {
   std::map<std::string, std::string> versions;  ///< "tessera", "fmt", "onednn", "compiler", ...
   std::map<std::string, std::string>
-      inputs;       ///< digests by what they are of: "model", "tokens", "tokenizer", "job"
+      inputs;       ///< digests by what they are of: "model/config.json", "tokenizer", "job"
   std::string job;  ///< as understood: YAML
   JsonValue scores = JsonValue::object();   ///< perplexities, bits per weight; free in form
   std::map<std::string, FileRecord> files;  ///< by name within the folder
+  JsonValue config;                         ///< config.json as it was meant; null: not recorded
+  std::map<std::string, TensorRecord> tensors;  ///< all of them; empty: not recorded
 };
 
-/// Size and digest of every file in @p folder (and below), the manifest itself left out.
-std::map<std::string, FileRecord> record_files(const std::filesystem::path& folder);
+/// Every file in @p folder and below, sorted, the manifest itself left out.
+std::vector<std::string> files_below(const std::filesystem::path& folder);
+
+/// Size and digest of a file as it lies there.
+FileRecord record_of(const std::filesystem::path& file);
 
 /// Writes <folder>/tessera_manifest.json; equal manifests give equal bytes.
 void write_manifest(const std::filesystem::path& folder, const Manifest& manifest);
 
 /// Throws InputError naming the file and what is wrong with it: missing, not JSON, a missing key, a
-/// file name that leaves the folder, a digest that is none.
+/// file name that leaves the folder, a digest that is none. Manifests of version 1 have neither
+/// tensors nor config.
 Manifest read_manifest(const std::filesystem::path& folder);
 
-/// Compares the folder with its manifest; each difference a sentence: a file that is missing,
-/// shorter, longer or changed, and weights
-/// (.safetensors) that the manifest does not list. Empty: sound. Other files a user put there are
-/// none of its business.
-std::vector<std::string> verify_files(const std::filesystem::path& folder,
-                                      const Manifest& manifest);
+/// What is wrong with one file of the folder, in one sentence: missing, shorter, longer or changed.
+/// Empty: nothing.
+std::string file_problem(const std::filesystem::path& folder, const std::string& name,
+                         const FileRecord& record);
 
 }  // namespace tessera::format

@@ -33,29 +33,28 @@ class EmbeddingAndHead {
   /// The same, panels of kVocabularyPanel tokens shared out over the threads; for few rows.
   void logits(Threads& threads, MatrixView<const float> hidden, MatrixView<float> out) const;
 
+  /// @p hidden as it leaves the last block, after the final norm.
+  Matrix<float> normed(MatrixView<const float> hidden) const;
+  /// The logits of the tokens @p words only, (normed.rows, words.size()). Sequential.
+  void panel_logits(MatrixView<const float> normed, Tile words, MatrixView<float> out) const;
+  std::size_t vocab_size() const { return config_.vocab_size; }
+  /// Throws InputError for a token outside the vocabulary.
+  void check_tokens(std::span<const std::uint32_t> tokens) const;
+
   /// Negative log-likelihood of @p targets, one per row of @p hidden (as it leaves the last block),
   /// in nats: fp32 logits and exponentials, summed in fp64. Tiles of kHeadTile rows share out over
   /// the threads, each takes the vocabulary in panels: the logits are never all in memory. Throws
   /// InputError for a target outside the vocabulary.
   std::vector<double> negative_log_likelihood(Threads& threads, MatrixView<const float> hidden,
                                               std::span<const std::uint32_t> targets) const;
-  /// Kullback-Leibler divergence of the next token's distribution after @p other from that after
-  /// @p hidden, sum_w p(w) log(p(w) / q(w)) with p of @p hidden and q of @p other, one per row, in
-  /// nats. Tiled like negative_log_likelihood.
-  /// @pre both have the same shape
-  std::vector<double> divergence(Threads& threads, MatrixView<const float> hidden,
-                                 MatrixView<const float> other) const;
   static constexpr std::size_t kHeadTile = 256;
   /// Tokens whose logits of one tile are in cache at a time.
   static constexpr std::size_t kVocabularyPanel = 512;
 
  private:
   const Matrix<float>& head() const { return config_.tied_embeddings ? embedding_ : head_; }
-  void check_tokens(std::span<const std::uint32_t> tokens) const;
   void score_tile(MatrixView<const float> hidden, std::span<const std::uint32_t> targets,
                   std::span<double> losses) const;
-  void compare_tile(MatrixView<const float> hidden, MatrixView<const float> other,
-                    std::span<double> divergences) const;
 
   model::ModelConfig config_;
   Matrix<float> embedding_;  // (vocab_size, hidden_size)

@@ -38,6 +38,13 @@ TEST(RunSummary, SetsBeforeBesideAfter) {
   EXPECT_THAT(text, HasSubstr("AutoModelForCausalLM.from_pretrained(\"models/packed\")"));
 }
 
+TEST(RunSummary, ShowsTheDivergenceWhereItWasMeasured) {
+  jobs::RunReport r = finished();
+  EXPECT_THAT(run_summary(r), Not(HasSubstr("divergence")));
+  r.divergence = 0.03125;
+  EXPECT_THAT(run_summary(r), HasSubstr("  divergence                        0.0312  mean"));
+}
+
 TEST(RunSummary, SaysWhenTheResultsAreStoredOnes) {
   jobs::RunReport r = finished();
   EXPECT_THAT(run_summary(r), Not(HasSubstr("nothing was left to do")));

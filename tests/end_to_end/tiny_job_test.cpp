@@ -10,7 +10,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
-#include "format/manifest.hpp"
+#include "jobs/verify.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace tessera {
@@ -53,7 +53,7 @@ TEST_F(TinyJob, MakesACompleteOutputAndSaysWhatItDid) {
   EXPECT_EQ(report.layers.back().out_features, 24u);
   EXPECT_GT(report.bits_per_weight, 1.0);  // log2(16) / 4 for the indices alone
   EXPECT_GT(report.peak_memory_bytes, 0u);
-  ASSERT_EQ(report.stages.size(), 5u);
+  ASSERT_EQ(report.stages.size(), 6u);
   for (const auto& stage : report.stages) EXPECT_GT(stage.seconds, 0) << stage.name;
   for (const auto& row : report.layers) {
     EXPECT_GT(row.proxy_error, 0) << row.module;
@@ -62,15 +62,18 @@ TEST_F(TinyJob, MakesACompleteOutputAndSaysWhatItDid) {
   ASSERT_TRUE(report.original && report.quantized);
   EXPECT_EQ(report.original->num_windows, 3u);
   EXPECT_EQ(report.original->num_tokens, 3u * 16u);
+  ASSERT_TRUE(report.divergence);
+  EXPECT_GT(*report.divergence, 0);
 
-  EXPECT_THAT(contents_of(out()),
-              UnorderedElementsAre(Key("config.json"), Key("model.safetensors"), Key("README.md"),
-                                   Key("tokenizer.json"), Key("tessera_manifest.json")));
-  EXPECT_THAT(format::verify_files(out(), format::read_manifest(out())), IsEmpty());
+  EXPECT_THAT(
+      contents_of(out()),
+      UnorderedElementsAre(Key("config.json"), Key("model.safetensors"), Key("README.md"),
+                           Key("tokenizer.json"), Key("GATE.json"), Key("tessera_manifest.json")));
+  EXPECT_THAT(jobs::verify_output(out()).findings, IsEmpty());
   EXPECT_FALSE(fs::exists(folder_ / "out.partial"));
   EXPECT_THAT(contents_of(folder_ / "work"),
               IsSupersetOf({Key("job.yaml"), Key("journal.jsonl"), Key("quant_log.csv"),
-                            Key("report.json"), Key("report.html"),
+                            Key("report.json"), Key("report.html"), Key("GATE.json"),
                             Key("calibration/block-00002/statistics-mlp_hidden-00000-of-00001.h5"),
                             Key("solved/block-00002/mlp.down_proj.h5")}));
 }
@@ -182,6 +185,20 @@ TEST_F(TinyJob, Trap11HoldsBackWhatTheGateRefuses) {
   job_.evaluation.max_perplexity_ratio = 100;
   EXPECT_EQ(jobs::exit_code(run_job(job_, ExistingRun::resume)), 0);
   EXPECT_TRUE(fs::exists(out()));
+}
+
+TEST_F(TinyJob, ADivergenceAboveTheLimitHoldsTheOutputBack) {
+  job_.evaluation.max_divergence = 0;  // nothing quantized predicts alike
+  const auto refused = run_job(job_);
+  EXPECT_EQ(jobs::exit_code(refused), 4);
+  EXPECT_THAT(refused.gate_problems, testing::ElementsAre(HasSubstr("evaluation.max_divergence")));
+  EXPECT_FALSE(fs::exists(out()));
+  job_.evaluation.max_divergence = *refused.divergence;
+  const auto allowed = run_job(job_, ExistingRun::resume);
+  EXPECT_EQ(jobs::exit_code(allowed), 0);
+  EXPECT_EQ(allowed.divergence, refused.divergence);  // measured once
+  job_.evaluation.max_divergence = 0;
+  EXPECT_EQ(jobs::exit_code(run_job(job_, ExistingRun::resume)), 4);
 }
 
 TEST_F(TinyJob, ANarrowedGateLooksAtAFinishedRunAgain) {

@@ -1,107 +1,89 @@
 #include "evaluation/divergence.hpp"
 
-#include <cmath>
-#include <numeric>
-
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "model/architecture.hpp"
+#include "core/random.hpp"
 #include "tests/support/in_memory_source.hpp"
 
 namespace tessera::evaluation {
 namespace {
 
-constexpr std::size_t kLength = 11;
-
-std::vector<std::uint32_t> some_tokens(const model::ModelConfig& config, std::size_t sequences) {
-  std::vector<std::uint32_t> tokens(sequences * kLength);
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    tokens[i] = static_cast<std::uint32_t>((i * i + 3) % config.vocab_size);
+std::vector<std::uint32_t> random_tokens(std::size_t count, std::size_t vocab_size) {
+  const CounterRandom random(2, "tokens", "test");
+  std::vector<std::uint32_t> tokens;
+  for (std::size_t i = 0; i < count; ++i) {
+    tokens.push_back(static_cast<std::uint32_t>(random.below(i, vocab_size)));
   }
   return tokens;
 }
 
-/// By the definitions: blocks in double precision, logits in fp32, probabilities in double.
-std::vector<std::vector<double>> log_probabilities(const model::ModelConfig& config,
-                                                   const model::TensorSource& source,
-                                                   std::span<const std::uint32_t> tokens) {
-  const forward::EmbeddingAndHead ends(config, source);
-  Matrix<float> hidden(tokens.size(), config.hidden_size);
-  ends.embed(tokens, kLength, hidden);
-  for (std::size_t b = 0; b < config.num_blocks; ++b) {
-    forward::block_reference(config, source, b, {tokens.size() / kLength, kLength}, hidden);
-  }
-  Matrix<float> logits(tokens.size(), config.vocab_size);
-  ends.logits(hidden, logits);
-  std::vector<std::vector<double>> rows;
-  for (std::size_t i = 0; i < logits.rows(); ++i) {
-    std::vector<double> row(logits.row(i), logits.row(i) + logits.cols());
-    double sum = 0;
-    for (const double x : row) sum += std::exp(x);
-    for (double& x : row) x -= std::log(sum);
-    rows.push_back(row);
-  }
-  return rows;
-}
-
-class DivergenceTest : public testing::Test {
+class WindowScoresTest : public testing::Test {
  protected:
-  DivergenceTest() {
-    // The model after the change: one layer of the second block is another.
-    const std::string name = model::linear_layers(config_, 1).back().name + ".weight";
-    changed_.tensors.at(name).values = test::random_weights(config_, 6).tensors.at(name).values;
+  std::vector<WindowScore> score(const model::TensorSource& original,
+                                 const model::TensorSource& quantized,
+                                 const PerplexitySettings& settings,
+                                 const std::vector<std::size_t>& windows,
+                                 std::size_t num_threads = 2, std::uint64_t max_bytes = 0) {
+    Threads threads(num_threads);
+    return window_scores(threads, log_, {config_, original, "original"},
+                         {config_, quantized, "quantized"}, tokens_, settings, windows, max_bytes);
   }
-  Matrix<float> walked(const Divergence& divergence, const model::TensorSource& source,
-                       std::span<const std::uint32_t> tokens) {
-    Matrix<float> hidden = divergence.embedded(tokens);
-    divergence.walk(threads_, source, {0, config_.num_blocks}, hidden);
-    return hidden;
-  }
-  Threads threads_{2};
+  SilentLog log_;
   const model::ModelConfig config_ = test::tiny_config();
-  const test::InMemorySource original_ = test::random_weights(config_, 5);
-  test::InMemorySource changed_ = test::random_weights(config_, 5);
+  const test::InMemorySource one_ = test::random_weights(config_, 1);
+  const test::InMemorySource other_ = test::random_weights(config_, 2);
+  const std::vector<std::uint32_t> tokens_ = random_tokens(83, config_.vocab_size);
 };
 
-TEST_F(DivergenceTest, OfTheOriginalIsNothing) {
-  const auto tokens = some_tokens(config_, 1);
-  const Divergence divergence(threads_, config_, original_, tokens, kLength);
-  EXPECT_EQ(divergence.num_tokens(), kLength);
-  EXPECT_NEAR(divergence.of(threads_, walked(divergence, original_, tokens)), 0, 1e-7);
-}
-
-TEST_F(DivergenceTest, OfAChangedModelIsTheDefinition) {
-  const auto tokens = some_tokens(config_, 3);
-  const auto p = log_probabilities(config_, original_, tokens);
-  const auto q = log_probabilities(config_, changed_, tokens);
-  double exact = 0;
-  for (std::size_t i = 0; i < p.size(); ++i) {
-    for (std::size_t w = 0; w < p[i].size(); ++w) {
-      exact += std::exp(p[i][w]) * (p[i][w] - q[i][w]) / static_cast<double>(p.size());
+TEST_F(WindowScoresTest, LossesHaveTheBitsOfWindowLosses) {
+  Threads threads(2);
+  for (const std::size_t length : {2, 17, 40}) {
+    const PerplexitySettings settings{length, 0};
+    const auto windows = windows_of_rank(count_windows(tokens_.size(), settings), length, 0, 1);
+    const auto scores = score(one_, other_, settings, windows);
+    const auto of_one =
+        window_losses(threads, log_, {config_, one_, "one"}, tokens_, settings, windows);
+    const auto of_other =
+        window_losses(threads, log_, {config_, other_, "other"}, tokens_, settings, windows);
+    ASSERT_EQ(scores.size(), of_one.size());
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      EXPECT_EQ(scores[i].original_loss, of_one[i]);
+      EXPECT_EQ(scores[i].quantized_loss, of_other[i]);
+      EXPECT_GT(scores[i].divergence, 0);
     }
   }
-  ASSERT_GT(exact, 1e-4) << "the change changes something";
-  const Divergence divergence(threads_, config_, original_, tokens, kLength);
-  EXPECT_NEAR(divergence.of(threads_, walked(divergence, changed_, tokens)), exact,
-              1e-3 * exact + 1e-6);
 }
 
-// What lets many changed models share their way.
-TEST_F(DivergenceTest, CopiesAndPartsOfAWalkGiveTheSameBits) {
-  const auto tokens = some_tokens(config_, 2);
-  const Divergence divergence(threads_, config_, original_, tokens, kLength);
-  const Matrix<float> alone = walked(divergence, changed_, tokens);
-  Matrix<float> copies(3 * tokens.size(), config_.hidden_size);
-  const Matrix<float> start = divergence.embedded(tokens);
-  for (std::size_t c = 0; c < 3; ++c) {
-    std::ranges::copy(start.span(), copies.row(c * tokens.size()));
+TEST_F(WindowScoresTest, ThreadsMemoryAndRanksChangeNoBit) {
+  const PerplexitySettings settings{3, 0};
+  const std::vector<std::size_t> all = windows_of_rank(27, 3, 0, 1);
+  const auto expected = score(one_, other_, settings, all, 1);
+  for (const std::size_t threads : {2, 3}) {
+    for (const std::uint64_t bytes : {0, 1}) {
+      const auto found = score(one_, other_, settings, all, threads, bytes);
+      for (std::size_t i = 0; i < all.size(); ++i) {
+        EXPECT_EQ(found[i].divergence, expected[i].divergence);
+      }
+    }
   }
-  divergence.walk(threads_, changed_, {0, 1}, copies);
-  divergence.walk(threads_, changed_, {1, config_.num_blocks}, copies);
-  for (std::size_t c = 0; c < 3; ++c) {
-    const auto copy = copies.view().middle_rows(c * tokens.size(), tokens.size());
-    EXPECT_TRUE(std::ranges::equal(alone.span(), std::span(copy.data, alone.size()))) << c;
+}
+
+TEST_F(WindowScoresTest, AModelDoesNotDivergeFromItself) {
+  for (const auto& window : score(one_, one_, {17, 0}, {0, 1, 2, 3})) {
+    EXPECT_EQ(window.divergence, 0.0);
+    EXPECT_EQ(window.original_loss, window.quantized_loss);
   }
+}
+
+TEST(ScoresOf, AreMeansOverPredictedTokens) {
+  // Two windows of 3 tokens predict 4.
+  const std::vector<WindowScore> windows{{1, 2, 0.5}, {3, 4, 1.5}};
+  const Scores scores = scores_of(windows, {3, 0});
+  EXPECT_DOUBLE_EQ(scores.original.mean_nll, 1);
+  EXPECT_DOUBLE_EQ(scores.quantized.mean_nll, 1.5);
+  EXPECT_DOUBLE_EQ(scores.divergence.mean, 0.5);
+  EXPECT_EQ(scores.divergence.num_tokens, 4u);
 }
 
 }  // namespace

@@ -11,9 +11,7 @@ namespace tessera::format {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 class ManifestTest : public ::testing::Test {
  protected:
@@ -26,7 +24,11 @@ class ManifestTest : public ::testing::Test {
     manifest_.inputs = {{"model", "abc"}};
     manifest_.job = "model:\n  path: \"x\"\n";
     manifest_.scores = JsonValue::object().set("bits_per_weight", 2.0625);
-    manifest_.files = record_files(folder_.path());
+    for (const std::string& file : files_below(folder_.path())) {
+      manifest_.files[file] = record_of(folder_ / file);
+    }
+    manifest_.config = JsonValue::object().set("hidden_size", 24);
+    manifest_.tensors = {{"a.weight", {"F16 [2, 3]", std::string(64, 'c')}}};
   }
   std::string message_for(const std::string& json) {
     write_file_atomically(folder_ / kManifestName, json);
@@ -54,9 +56,11 @@ TEST_F(ManifestTest, ReadsBackAndVerifies) {
   EXPECT_EQ(read.files.at("below/model.safetensors").bytes, 7u);
   EXPECT_EQ(read.files.at("empty.txt").sha256,
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_THAT(verify_files(folder_.path(), read), IsEmpty());
+  EXPECT_EQ(read.config.at("hidden_size").integer(), 24);
+  EXPECT_EQ(read.tensors.at("a.weight").form, "F16 [2, 3]");
+  EXPECT_EQ(read.tensors.at("a.weight").sha256, std::string(64, 'c'));
   // The manifest itself is not among its files, and writing it again changes nothing.
-  EXPECT_EQ(record_files(folder_.path()).size(), 3u);
+  EXPECT_EQ(files_below(folder_.path()).size(), 3u);
   write_manifest(folder_.path(), read);
   EXPECT_EQ(read_text_file(folder_ / kManifestName), text);
 }
@@ -65,14 +69,15 @@ TEST_F(ManifestTest, EveryDifferenceIsASentence) {
   write_file_atomically(folder_ / "config.json", "[]");
   write_file_atomically(folder_ / "empty.txt", "x");
   fs::remove(folder_ / "below/model.safetensors");
-  write_file_atomically(folder_ / "model-00001-of-00002.safetensors", "stale");
-  write_file_atomically(folder_ / "notes.txt", "the user's own");
-  EXPECT_THAT(
-      verify_files(folder_.path(), manifest_),
-      ElementsAre(HasSubstr("below/model.safetensors' is missing"),
-                  HasSubstr("config.json' was changed (its sha256 is " + digest_of_text("[]")),
-                  HasSubstr("empty.txt' has 1 bytes (the manifest says 0)"),
-                  HasSubstr("model-00001-of-00002.safetensors' is not in the manifest")));
+  const auto problem = [&](const std::string& file) {
+    return file_problem(folder_.path(), file, manifest_.files.at(file));
+  };
+  EXPECT_THAT(problem("below/model.safetensors"), HasSubstr("below/model.safetensors' is missing"));
+  EXPECT_THAT(problem("config.json"),
+              HasSubstr("config.json' was changed (its sha256 is " + digest_of_text("[]")));
+  EXPECT_THAT(problem("empty.txt"), HasSubstr("empty.txt' has 1 bytes (the manifest says 0)"));
+  write_file_atomically(folder_ / "empty.txt", "");
+  EXPECT_EQ(problem("empty.txt"), "");
 }
 
 TEST_F(ManifestTest, MissingManifestMeansIncomplete) {
@@ -106,8 +111,12 @@ TEST_F(ManifestTest, HostileManifests) {
   EXPECT_NE(with_files("[]"), "");
   EXPECT_NE(message_for("{}"), "");
   EXPECT_NE(message_for("no json"), "");
-  EXPECT_THAT(message_for(R"({"manifest_version": 2})"),
-              HasSubstr("manifest_version is 2 (this program knows 1)"));
+  EXPECT_THAT(message_for(R"({"manifest_version": 3})"),
+              HasSubstr("manifest_version is 3 (this program knows 1 and 2)"));
+  EXPECT_THAT(message_for(R"({"manifest_version": 2, "versions": {}, "inputs": {}, "job": "",
+                              "scores": {}, "files": {}, "config": null,
+                              "tensors": {"a": {"form": "F16 [1]", "sha256": "abc"}}})"),
+              HasSubstr("sha256 of 'a'"));
 }
 
 }  // namespace

@@ -30,6 +30,8 @@ RunReport some_report() {
   report.original = evaluation::Perplexity{20.0, 2.99, 4, 508, 128};
   report.quantized = evaluation::Perplexity{25.0, 3.2, 4, 508, 128};
   report.max_perplexity_ratio = 1.5;
+  report.divergence = 0.125;
+  report.max_divergence = 0.5;
   report.peak_memory_bytes = 1000;
   report.gate_problems = {"too bad"};
   return report;
@@ -40,6 +42,8 @@ TEST(RunReport, HasTheNamesOthersRely) {
   EXPECT_EQ(json.at("bits_per_weight").number(), 2.5);
   EXPECT_EQ(json.at("perplexity").at("original").number(), 20.0);
   EXPECT_EQ(json.at("perplexity").at("quantized").number(), 25.0);
+  EXPECT_EQ(json.at("divergence").at("mean").number(), 0.125);
+  EXPECT_EQ(json.at("divergence").at("max").number(), 0.5);
   EXPECT_EQ(json.at("seconds").at("solve").number(), 2.5);
   EXPECT_EQ(json.at("peak_memory_bytes").integer(), 1000);
 }

@@ -7,8 +7,10 @@
 #include <gtest/gtest.h>
 
 #include "core/atomic_file.hpp"
+#include "core/digest.hpp"
 #include "core/error.hpp"
 #include "format/manifest.hpp"
+#include "jobs/gate/output_files.hpp"
 #include "jobs/inspect.hpp"
 #include "tests/end_to_end/tiny_job.hpp"
 #include "tests/format/random_residual.hpp"
@@ -52,7 +54,10 @@ class VerifyTest : public testing::Test {
   /// As if the damage had been there when the output was made.
   void write_manifest_again() {
     format::Manifest manifest = format::read_manifest(output());
-    manifest.files = format::record_files(output());
+    manifest.files.clear();
+    for (const std::string& file : format::files_below(output())) {
+      manifest.files[file] = format::record_of(output() / file);
+    }
     format::write_manifest(output(), manifest);
   }
 
@@ -63,6 +68,14 @@ class VerifyTest : public testing::Test {
     format::ResidualInfo info = test::residual_info(4);
     info.base_digest = base_digest;
     test::write_residuals(output(), residuals, info);
+    format::Manifest manifest = format::read_manifest(output());
+    for (const auto& [tensor, holders] : OutputFiles(output()).tensors()) {
+      if (manifest.tensors.contains(tensor)) continue;
+      const model::SafetensorsFile& file = *holders.front()->content;
+      manifest.tensors[tensor] = {file.entry(tensor).info.to_text(),
+                                  digest_of_bytes(file.bytes(tensor))};
+    }
+    format::write_manifest(output(), manifest);
     write_manifest_again();
   }
 
@@ -119,7 +132,8 @@ TEST_F(VerifyTest, ATensorThatNoDigestBetraysIsReadToo) {
   write_file_atomically(output() / "config.json", config);
   write_manifest_again();
   EXPECT_THAT(verify(output()).findings,
-              ElementsAre(AllOf(HasSubstr("model.embed_tokens.weight"), HasSubstr("[62, 24]"))));
+              ElementsAre(AllOf(HasSubstr("model.embed_tokens.weight"), HasSubstr("[62, 24]")),
+                          HasSubstr("vocab_size is 62 (it was made as 61)")));
 }
 
 TEST_F(VerifyTest, NumbersThatAreNotFiniteAreFoundByPlace) {
@@ -154,9 +168,9 @@ TEST_F(VerifyTest, ResidualsAreReadAndThoseOfTheseWeights) {
   EXPECT_EQ(inspected.at("residuals").items().at(0).at("in_features").integer(), 36);
 
   write_residual("model.layers.2.mlp.down_proj", digest);
-  EXPECT_THAT(verify(output()).findings, ElementsAre(HasSubstr("is no linear layer of the blocks")));
+  EXPECT_THAT(verify(output()).findings, Contains(HasSubstr("is no linear layer of the blocks")));
   write_residual("model.layers.1.mlp.down_proj", std::string(64, '0'));
-  EXPECT_THAT(verify(output()).findings, ElementsAre(HasSubstr("begins with 000000000000,")));
+  EXPECT_THAT(verify(output()).findings, Contains(HasSubstr("begins with 000000000000,")));
 }
 
 TEST_F(VerifyTest, ADamagedResidualIsNamed) {
@@ -166,7 +180,7 @@ TEST_F(VerifyTest, ADamagedResidualIsNamed) {
   EXPECT_THAT(verify(output()).findings, Contains(HasSubstr("was changed")));
   fs::resize_file(file, fs::file_size(file) - 2);
   write_manifest_again();
-  EXPECT_THAT(verify(output()).findings, ElementsAre(HasSubstr("the file is cut short")));
+  EXPECT_THAT(verify(output()).findings, Contains(HasSubstr("the file is cut short")));
 }
 
 TEST_F(VerifyTest, AWorkFileThatWasChangedOrIsGoneIsFoundAndLeftWhereItIs) {

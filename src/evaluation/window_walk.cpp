@@ -1,0 +1,92 @@
+#include "evaluation/window_walk.hpp"
+
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "forward/block.hpp"
+#include "model/architecture.hpp"
+
+namespace tessera::evaluation {
+namespace {
+
+/// Tokens pushed through a block at a time: bounds the block's intermediate values, changes no
+/// result.
+constexpr std::size_t kBatchTokens = 4096;
+
+void run_block(Threads& threads, const forward::BlockForward& forward,
+               const forward::BlockWeights& weights, std::size_t length, MatrixView<float> hidden) {
+  const std::size_t num_windows = hidden.rows / length;
+  const std::size_t per_batch = windows_per_batch(length);
+  for (std::size_t i = 0; i < num_tiles(num_windows, per_batch); ++i) {
+    const Tile batch = tile_at(i, per_batch, num_windows);
+    const forward::BatchShape shape{batch.size(), length};
+    forward.run(threads, weights, shape,
+                hidden.middle_rows(batch.begin * length, shape.num_tokens()), nullptr);
+  }
+}
+
+forward::BlockWeights load_block(const ScoredModel& scored, std::size_t block) {
+  auto weights = forward::load_block(scored.config, scored.weights, block);
+  if (scored.compensator != nullptr) scored.compensator->add_to(scored.config, block, weights);
+  return weights;
+}
+
+}  // namespace
+
+std::size_t windows_per_batch(std::size_t length) {
+  return std::max<std::size_t>(1, kBatchTokens / length);
+}
+
+std::size_t windows_per_walk(std::size_t num_windows, std::size_t length, std::size_t hidden_size,
+                             std::uint64_t max_hidden_bytes) {
+  const std::size_t per_batch = windows_per_batch(length);
+  const std::uint64_t batch_bytes = per_batch * length * hidden_size * sizeof(float);
+  if (max_hidden_bytes == 0) return std::max<std::size_t>(1, num_windows);
+  return per_batch *
+         static_cast<std::size_t>(std::max<std::uint64_t>(1, max_hidden_bytes / batch_bytes));
+}
+
+std::vector<std::uint32_t> tokens_of_windows(std::span<const std::uint32_t> tokens,
+                                             std::size_t length,
+                                             std::span<const std::size_t> windows) {
+  std::vector<std::uint32_t> walked;
+  for (const std::size_t w : windows) {
+    const auto window = tokens.subspan(w * length, length);
+    walked.insert(walked.end(), window.begin(), window.end());
+  }
+  return walked;
+}
+
+WalkProgress::WalkProgress(Log& log, const model::ModelConfig& config, std::size_t num_walks)
+    : log_(log), num_blocks_(config.num_blocks), num_walks_(std::max<std::size_t>(1, num_walks)) {
+  double block = 0;
+  for (const model::LinearLayer& layer : model::linear_layers(config, 0)) {
+    block += static_cast<double>(layer.in_features * layer.out_features);
+  }
+  const double head = static_cast<double>(config.hidden_size * config.vocab_size);
+  cost_of_block_ = block / (block * static_cast<double>(num_blocks_) + head);
+}
+
+void WalkProgress::done(std::size_t walk, std::size_t blocks, const std::string& label) const {
+  const double of_walk = std::min(1.0, cost_of_block_ * static_cast<double>(blocks));
+  const double cost = (static_cast<double>(walk) + of_walk) / static_cast<double>(num_walks_);
+  log_.progress(
+      {"evaluate", "blocks", walk * num_blocks_ + blocks, num_walks_ * num_blocks_, cost, label});
+}
+
+Matrix<float> walk_through_blocks(Threads& threads, const ScoredModel& scored,
+                                  const forward::EmbeddingAndHead& ends,
+                                  std::span<const std::uint32_t> tokens, std::size_t length,
+                                  const WalkProgress& progress, std::size_t walk) {
+  const forward::BlockForward forward(scored.config, length);
+  Matrix<float> hidden(tokens.size(), scored.config.hidden_size);
+  ends.embed(tokens, length, hidden);
+  for (std::size_t b = 0; b < scored.config.num_blocks; ++b) {
+    progress.done(walk, b, scored.label);
+    run_block(threads, forward, load_block(scored, b), length, hidden);
+  }
+  progress.done(walk, scored.config.num_blocks, scored.label);
+  return hidden;
+}
+
+}  // namespace tessera::evaluation
