@@ -26,7 +26,8 @@ class HiddenStates {
                std::vector<Tile> shards, std::vector<std::size_t> mine, std::size_t first_block);
 
   /// Moves @p shard of this rank through block @p block, adding what linear layers see to @p
-  /// partial unless it is null.
+  /// partial unless it is null. A sample that an earlier block left with a number that is not
+  /// finite stays as it is, and counts for nothing (not_finite.hpp).
   void advance(std::size_t shard, const forward::BlockWeights& weights, std::size_t block,
                BlockStatistics* partial);
 
@@ -36,6 +37,8 @@ class HiddenStates {
   void drop(std::size_t block);
 
  private:
+  void move(Tile samples, MatrixView<float> hidden, const forward::BlockWeights& weights,
+            std::size_t block, BlockStatistics* partial);
   Matrix<float> embed(Tile samples) const;
   Matrix<float> load(std::size_t block, std::size_t shard) const;
 

@@ -44,13 +44,13 @@ std::string csv_field(const std::string& text) {
 std::string quant_log_csv(const std::vector<LayerReport>& layers) {
   std::string csv =
       "block,module,in_features,out_features,bits,proxy_error,seconds,damp_fraction,dead_columns,"
-      "degraded,remarks\n";
+      "degraded,remarks,ladder\n";
   for (const LayerReport& row : layers) {
-    csv += fmt::format("{},{},{},{},{:.6g},{:.6g},{:.3f},{:.6g},{},{},{}\n", row.block,
-                       csv_field(row.module), row.in_features, row.out_features, row.bits,
-                       row.proxy_error, row.seconds, row.damp_fraction, row.num_dead_columns,
-                       row.is_degraded ? 1 : 0,
-                       csv_field(fmt::format("{}", fmt::join(row.remarks, " "))));
+    csv += fmt::format(
+        "{},{},{},{},{:.6g},{:.6g},{:.3f},{:.6g},{},{},{},{}\n", row.block, csv_field(row.module),
+        row.in_features, row.out_features, row.bits, row.proxy_error, row.seconds,
+        row.damp_fraction, row.num_dead_columns, row.is_degraded ? 1 : 0,
+        csv_field(fmt::format("{}", fmt::join(row.remarks, " "))), csv_field(text_of(row.ladder)));
   }
   return csv;
 }

@@ -18,29 +18,38 @@
 namespace tessera::jobs {
 namespace {
 
-LayerReport report_of(const LayerUnit& unit, const SolvedLayer& solved) {
+LayerReport report_of(const LayerUnit& unit, const SolvedLayer& solved, StoredType stored_type) {
   LayerReport row;
   row.block = unit.layer.block;
   row.module = unit.layer.module;
   row.in_features = unit.layer.in_features;
   row.out_features = unit.layer.out_features;
-  row.bits = stored_bits_per_weight(solved.layer);
+  row.bits = solved.is_kept ? 8.0 * static_cast<double>(size_of(dtype_of(stored_type)))
+                            : stored_bits_per_weight(solved.layer);
   row.proxy_error = solved.report.proxy_error;
   row.seconds = solved.seconds;
   row.damp_fraction = solved.report.damp_fraction;
   row.bias_gain = solved.report.bias_gain;
   row.num_dead_columns = solved.report.num_dead_columns;
   row.remarks = solved.report.remarks;
-  row.is_degraded = solved.report.is_degraded;
+  row.is_degraded = solved.is_degraded();
   row.compensation = solved.compensation;
+  row.ladder = solved.ladder;
+  row.is_kept = solved.is_kept;
   return row;
 }
 
 void read_solved(const PreparedRun& prepared, const WorkFolder& work, AssembledModel& assembled) {
   for (const LayerUnit& unit : prepared.units) {
     const SolvedLayer solved = load_solved(work, unit.layer);
-    assembled.layers.push_back(report_of(unit, solved));
-    assembled.sizes.add(unit.layer, solved.layer);
+    assembled.layers.push_back(report_of(unit, solved, prepared.job.output.dtype));
+    if (!solved.is_kept) assembled.sizes.add(unit.layer, solved.layer);
+  }
+  if (assembled.sizes.vptq.empty() && assembled.sizes.integers.empty()) {
+    throw InputError(fmt::format(
+        "no layer is quantized (all {} failed, and quantize.ladder.fallback keeps them; the first "
+        "remark is: {}). Calibrate on more and other text, or check the model.",
+        assembled.layers.size(), assembled.layers.front().remarks.front()));
   }
   assembled.sizes.declare_biases(prepared.config);
 }

@@ -101,6 +101,15 @@ std::vector<std::string> limits_of(const AssembledModel& assembled) {
   return {limits.begin(), limits.end()};
 }
 
+std::map<std::string, std::string> degraded_layers(const PreparedRun& prepared,
+                                                   const std::vector<LayerReport>& layers) {
+  std::map<std::string, std::string> degraded;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    if (layers[l].is_degraded) degraded[prepared.units[l].layer.name] = text_of(layers[l].ladder);
+  }
+  return degraded;
+}
+
 JsonValue perplexity_json(const evaluation::Perplexity& score) {
   return JsonValue::object()
       .set("perplexity", score.perplexity)
@@ -123,6 +132,7 @@ std::string model_card_of(const PreparedRun& prepared, const AssembledModel& ass
   card.format = format_text(prepared, assembled.sizes);
   card.scores = scores_of(prepared, scores);
   card.limits = limits_of(assembled);
+  card.degraded = degraded_layers(prepared, assembled.layers);
   card.version = TESSERA_VERSION;
   return format::model_card(card);
 }
@@ -145,6 +155,7 @@ format::Manifest manifest_of(const PreparedRun& prepared, const RunReport& repor
       .set("mean_proxy_error", report.mean_proxy_error);
   if (report.original) manifest.scores.set("original", perplexity_json(*report.original));
   if (report.quantized) manifest.scores.set("quantized", perplexity_json(*report.quantized));
+  manifest.degraded = degraded_layers(prepared, report.layers);
   manifest.files = format::record_files(folder);
   return manifest;
 }

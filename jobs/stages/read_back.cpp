@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "core/error.hpp"
+#include "jobs/equalized_weights.hpp"
 #include "jobs/work_files.hpp"
 #include "model/architecture.hpp"
 
@@ -34,14 +35,28 @@ float tolerance_of(const solver::VptqLayer& layer) {
 /// One product of an integer and a scale, rounded once by everybody.
 float tolerance_of(const solver::IntegerLayer&) { return 0; }
 
-void compare_layer(const LayerUnit& unit, const model::TensorSource& packed, const WorkFolder& work,
-                   std::vector<std::string>& damage) {
+/// As a tensor that is not packed is written.
+Matrix<float> kept_weights(const PreparedRun& prepared, const LayerUnit& unit,
+                           const EqualizedWeights& weights) {
+  auto kept = weights.read_matrix(unit.layer.name + ".weight", unit.layer.out_features,
+                                  unit.layer.in_features);
+  for (float& value : kept.span()) value = rounded_to(prepared.job.output.dtype, value);
+  return kept;
+}
+
+void compare_layer(const PreparedRun& prepared, const LayerUnit& unit,
+                   const EqualizedWeights& weights, const model::TensorSource& packed,
+                   const WorkFolder& work, std::vector<std::string>& damage) {
   SolvedLayer solved;
   work.load(solved_file(unit.layer), "solved", solved);
-  const Matrix<float> wanted = solver::dequantize(solved.layer);
+  const Matrix<float> wanted =
+      solved.is_kept ? kept_weights(prepared, unit, weights) : solver::dequantize(solved.layer);
   const Matrix<float> found =
       packed.read_matrix(unit.layer.name + ".weight", wanted.rows(), wanted.cols());
-  const float allowed = std::visit([](const auto& layer) { return tolerance_of(layer); }, solved.layer);
+  const float allowed =
+      solved.is_kept
+          ? 0
+          : std::visit([](const auto& layer) { return tolerance_of(layer); }, solved.layer);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     if (std::fabs(wanted.data()[i] - found.data()[i]) <= allowed) continue;
     damage.push_back(fmt::format("{} reads back as {} at row {}, column {} (solved was {})",
@@ -76,10 +91,11 @@ std::vector<std::string> find_damage(const PreparedRun& prepared, const model::T
       damage.push_back(error.what());
     }
   }
+  const EqualizedWeights weights(prepared, work);
   for (std::size_t i = rank; i < prepared.units.size(); i += num_ranks) {
     const LayerUnit& unit = prepared.units[i];
     try {
-      compare_layer(unit, packed, work, damage);
+      compare_layer(prepared, unit, weights, packed, work, damage);
     } catch (const InputError& error) {
       damage.push_back(error.what());
     }

@@ -7,6 +7,24 @@
 #include "core/error.hpp"
 
 namespace tessera::calibration {
+namespace {
+
+std::string first_problem(const Matrix<double>& sum, std::uint64_t num_tokens) {
+  for (std::size_t i = 0; i < sum.rows(); ++i) {
+    for (std::size_t j = 0; j <= i; ++j) {
+      if (std::isfinite(sum(i, j))) continue;
+      return fmt::format("the second moment of channels {} and {} is {} after {} tokens", i, j,
+                         sum(i, j), num_tokens);
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string problem_of(const HessianSum& sum) {
+  return first_problem(sum.sum, sum.num_tokens);
+}
 
 Matrix<double> hessian_of(const HessianSum& sum) { return hessian_of(sum.sum, sum.num_tokens); }
 
@@ -16,17 +34,14 @@ Matrix<double> hessian_of(const Matrix<double>& sum, std::uint64_t num_tokens) {
         "a layer's statistics count no tokens (nothing was calibrated). Give calibration samples.");
   }
   const std::size_t n = sum.rows();
+  if (const std::string problem = first_problem(sum, num_tokens); !problem.empty()) {
+    throw InputError(problem + " (it must be finite). Look at the weights of the layers before.");
+  }
   const double count = static_cast<double>(num_tokens);
   Matrix<double> hessian(n, n);
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       hessian(i, j) = sum(i, j) / count;
-      if (!std::isfinite(hessian(i, j))) {
-        throw InputError(fmt::format(
-            "the second moment of channels {} and {} is {} after {} tokens (it must be finite). "
-            "Look at the weights of the layers before.",
-            i, j, hessian(i, j), num_tokens));
-      }
     }
   }
   return hessian;

@@ -85,13 +85,14 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
   for (const auto& [name, file] : manifest.files) {
     files.set(name, JsonValue::object().set("bytes", file.bytes).set("sha256", file.sha256));
   }
-  const JsonValue document = JsonValue::object()
-                                 .set("manifest_version", kVersion)
-                                 .set("versions", object_of(manifest.versions))
-                                 .set("inputs", object_of(manifest.inputs))
-                                 .set("job", manifest.job)
-                                 .set("scores", manifest.scores)
-                                 .set("files", std::move(files));
+  JsonValue document = JsonValue::object()
+                           .set("manifest_version", kVersion)
+                           .set("versions", object_of(manifest.versions))
+                           .set("inputs", object_of(manifest.inputs))
+                           .set("job", manifest.job)
+                           .set("scores", manifest.scores)
+                           .set("files", std::move(files));
+  if (!manifest.degraded.empty()) document.set("degraded", object_of(manifest.degraded));
   write_file_atomically(folder / kManifestName, document.to_text(2) + "\n");
 }
 
@@ -116,6 +117,7 @@ Manifest read_manifest(const fs::path& folder) {
     manifest.job = document.at("job").text();
     manifest.scores = document.at("scores");
     manifest.files = read_files(document.at("files"));
+    if (document.contains("degraded")) manifest.degraded = texts_of(document.at("degraded"));
     return manifest;
   } catch (const InputError& error) {
     throw InputError(

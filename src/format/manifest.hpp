@@ -25,6 +25,7 @@ struct Manifest {
   std::string job;  ///< as understood: YAML
   JsonValue scores = JsonValue::object();   ///< perplexities, bits per weight; free in form
   std::map<std::string, FileRecord> files;  ///< by name within the folder
+  std::map<std::string, std::string> degraded;  ///< layers that failed at first, and what was done
 };
 
 /// Size and digest of every file in @p folder (and below), the manifest itself left out.

@@ -1,12 +1,13 @@
 #include "solver/prepared_hessian.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include <fmt/core.h>
+
 #include "linalg/cholesky.hpp"
+#include "solver/layer_failure.hpp"
 
 namespace tessera::solver {
 namespace {
@@ -36,14 +37,13 @@ double typical_diagonal(MatrixView<const double> hessian) {
 
 /// S (H / mean + damp I) S by position, in fp64, full square.
 Matrix<double> transform(MatrixView<const double> hessian, std::span<const float> scale,
-                         std::span<const std::uint32_t> perm, double damp, bool diagonal_only) {
+                         std::span<const std::uint32_t> perm, double damp) {
   const std::size_t n = hessian.rows;
   const double mean = mean_diagonal(hessian);
   damp *= typical_diagonal(hessian) / mean;
   Matrix<double> result(n, n);
   for (std::size_t p = 0; p < n; ++p) {
     for (std::size_t q = 0; q <= p; ++q) {
-      if (diagonal_only && p != q) continue;
       const std::size_t i = std::max(perm[p], perm[q]), j = std::min(perm[p], perm[q]);
       const double value = hessian(i, j) / mean + (p == q ? damp : 0.0);
       result(p, q) = result(q, p) = value * scale[i] * scale[j];
@@ -87,32 +87,13 @@ std::vector<double> column_importance(MatrixView<const double> hessian, std::spa
 
 PreparedHessian prepare_hessian(MatrixView<const double> hessian, std::span<const float> scale,
                                 std::span<const std::uint32_t> perm, double damp_fraction) {
-  PreparedHessian prepared;
-  for (const double factor : {1.0, 10.0, 100.0}) {
-    prepared.damp_fraction = damp_fraction * factor;
-    const Matrix<double> square = transform(hessian, scale, perm, prepared.damp_fraction, false);
-    const auto upper = linalg::inverse_upper_factor(square);
-    if (upper && is_usable(*upper)) {
-      if (factor > 1) {
-        prepared.remarks.push_back(fmt::format("damping raised from {} to {} (the Hessian was not positive definite)",
-                                               damp_fraction, prepared.damp_fraction));
-      }
-      prepared.square = in_fp32(square);
-      prepared.inverse_upper = in_fp32(*upper);
-      return prepared;
-    }
+  const Matrix<double> square = transform(hessian, scale, perm, damp_fraction);
+  const auto upper = linalg::inverse_upper_factor(square);
+  if (!upper || !is_usable(*upper)) {
+    throw LayerFailure(
+        fmt::format("the Hessian is not positive definite at a dampening of {}", damp_fraction));
   }
-  prepared.is_diagonal = true;
-  prepared.remarks.push_back("only the Hessian's diagonal was used (it was not positive definite at any damping tried). "
-                             "Calibrate on more samples or raise quantize.dampening_frac");
-  prepared.damp_fraction = std::fmax(damp_fraction, 0.01);
-  const Matrix<double> square = transform(hessian, scale, perm, prepared.damp_fraction, true);
-  prepared.square = in_fp32(square);
-  prepared.inverse_upper = Matrix<float>(square.rows(), square.cols());
-  for (std::size_t p = 0; p < square.rows(); ++p) {
-    prepared.inverse_upper(p, p) = static_cast<float>(1.0 / std::sqrt(square(p, p)));
-  }
-  return prepared;
+  return {in_fp32(square), in_fp32(*upper)};
 }
 
 }  // namespace tessera::solver

@@ -1,7 +1,5 @@
 #pragma once
-#include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "core/matrix.hpp"
@@ -14,9 +12,6 @@ namespace tessera::solver {
 struct PreparedHessian {
   Matrix<float> square;         ///< (N, N) by position, symmetric
   Matrix<float> inverse_upper;  ///< (N, N): U with square^-1 = U^T U
-  double damp_fraction = 0;     ///< as used
-  bool is_diagonal = false;     ///< the last fallback: off-diagonal entries were dropped
-  std::vector<std::string> remarks;
 };
 
 /// Number of columns that no input ever reached.
@@ -26,7 +21,7 @@ std::size_t count_dead_columns(MatrixView<const double> hessian);
 std::vector<double> column_importance(MatrixView<const double> hessian, std::span<const float> scale,
                                       double damp_fraction);
 
-/// Tries the asked damping, then ten times and a hundred times as much, then the diagonal alone.
+/// Throws LayerFailure when that is not positive definite, to the precision that the factor needs.
 PreparedHessian prepare_hessian(MatrixView<const double> hessian, std::span<const float> scale,
                                 std::span<const std::uint32_t> perm, double damp_fraction);
 

@@ -97,9 +97,6 @@ IntegerResult solve_integers(Threads& threads, const LayerProblem& problem,
   } else {
     const PreparedHessian hessian =
         prepare_hessian(problem.hessian, ones, layout.perm, damp_fraction);
-    report.damp_fraction = hessian.damp_fraction;
-    report.is_degraded = hessian.is_diagonal;
-    report.remarks = hessian.remarks;
     // Sharing one scale, rows of a tensor are not independent: its scale stays.
     const int rounds =
         settings.effective_granularity() == Granularity::tensor ? 0 : settings.refine_rounds;

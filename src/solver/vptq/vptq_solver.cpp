@@ -123,8 +123,7 @@ VptqResult solve_vptq(Threads& threads, const LayerProblem& problem, const VptqS
 
   VptqLayer layer = make_layer(problem, norm, layout, tiles, codebooks, stored_type);
   report.proxy_error = relative_proxy_error(threads, problem, dequantize(layer));
-  report.damp_fraction = hessian.damp_fraction;
-  report.is_degraded = hessian.is_diagonal;
+  report.damp_fraction = damp_fraction;
   report.num_dead_columns = count_dead_columns(problem.hessian);
   if (report.num_dead_columns > 0) {
     report.remarks.push_back(fmt::format("{} of {} columns saw no input (their weights are kept as near as the codebook has them)",
@@ -134,7 +133,6 @@ VptqResult solve_vptq(Threads& threads, const LayerProblem& problem, const VptqS
     report.remarks.push_back(fmt::format("{} columns are constant (stored exactly, up to the type's rounding)", norm.num_constant));
   }
   append(report.remarks, layout.remarks);
-  append(report.remarks, hessian.remarks);
   return {std::move(layer), std::move(report)};
 }
 
