@@ -4,6 +4,7 @@
 #include "calibration/tokens.hpp"
 #include "core/error.hpp"
 #include "evaluation/perplexity.hpp"
+#include "jobs/assembled_shards.hpp"
 #include "jobs/inspect.hpp"
 #include "jobs/not_finite.hpp"
 #include "jobs/packed_layers.hpp"
@@ -133,6 +134,11 @@ JsonValue inspect_work_file(const fs::path& file) {
     add_score(document, reader);
   } else if (reader.contains("not_finite")) {
     add_not_finite(document, reader);
+  } else if (reader.contains("recipe")) {
+    AssembledShard shard;
+    archive(reader, shard);
+    document.set("holds", "what a file of the output was made of").set("sha256", shard.digest);
+    document.set("recipe", shard.recipe).set("layers", shard.layers.size());
   } else if (reader.contains("problem")) {
     Quarantine failure;
     archive(reader, failure);

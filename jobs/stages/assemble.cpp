@@ -56,7 +56,7 @@ void read_solved(const PreparedRun& prepared, const WorkFolder& work, AssembledM
 
 /// This rank's shards, whole; the digests of all of them on every rank.
 void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
-                   const Path& folder, AssembledModel& assembled) {
+                   AssembledShards& shards, const Path& folder, AssembledModel& assembled) {
   const OutputSettings& output = prepared.job.output;
   const EqualizedWeights weights(prepared, work);
   const format::PackedModel packed{
@@ -69,7 +69,7 @@ void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolde
   const auto tensors = format::packed_model_tensors(packed);
   assembled.packed = format::packed_size(packed, tensors);
   WrittenShards written =
-      write_shards(run, folder, tensors, output.max_shard_size, model::kModelStem);
+      write_shards(run, shards, folder, tensors, output.max_shard_size, model::kModelStem);
   assembled.weight_digests = std::move(written.digests);
   assembled.bytes_after = written.bytes;
 }
@@ -92,9 +92,12 @@ AssembledModel assemble(RunContext& run, const PreparedRun& prepared, WorkFolder
 
   const Path folder = partial_folder(prepared.job.output.dir);
   cluster::on_first_rank(run.comm, [&] { make_partial_folder(prepared.job.output.dir); });
-  write_weights(run, prepared, work, folder, assembled);
-  write_residual_files(run, prepared, work, folder, assembled);
+  AssembledShards shards =
+      cluster::on_all_ranks(run.comm, [&] { return AssembledShards(prepared, work); });
+  write_weights(run, prepared, work, shards, folder, assembled);
+  write_residual_files(run, prepared, work, shards, folder, assembled);
   cluster::on_first_rank(run.comm, [&] { write_papers(prepared, work, folder, assembled); });
+  work.refresh();  // other ranks' shards
   run.log.info(fmt::format("packed {} layers at {:.4f} bits a weight: {} became {}",
                            assembled.layers.size(), assembled.packed.bits_per_weight(),
                            bytes_text(static_cast<double>(assembled.bytes_before)),

@@ -62,7 +62,7 @@ void require_residual_sizes(const PreparedRun& prepared) {
 }
 
 void write_residual_files(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
-                          const Path& folder, AssembledModel& assembled) {
+                          AssembledShards& shards, const Path& folder, AssembledModel& assembled) {
   if (!prepared.job.residual.is_wanted()) return;
   assembled.residual_budget = plan_residual_budget(prepared, assembled.layers);
   const auto load = [&](const std::string& name) {
@@ -74,7 +74,7 @@ void write_residual_files(RunContext& run, const PreparedRun& prepared, const Wo
   }
   const auto tensors = format::residual_tensors(sizes_of(prepared, kept), load);
   WrittenShards written =
-      write_shards(run, folder, tensors, prepared.job.output.max_shard_size,
+      write_shards(run, shards, folder, tensors, prepared.job.output.max_shard_size,
                    format::kResidualStem, format::metadata_of(info_of(prepared, assembled)));
   assembled.residual_digests = std::move(written.digests);
   assembled.residual_bytes = written.bytes;
