@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "forward/embedding.hpp"
 #include "jobs/statistics_listener.hpp"
+#include "model/tensor_source.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -23,6 +24,21 @@ struct StoredStates {
 template <class Archive>
 void archive(Archive& a, StoredStates& s) {
   a("hidden", s.hidden);
+}
+
+/// The samples of a batch whose states are finite, in runs of neighbours.
+std::vector<Tile> finite_runs(const Matrix<float>& hidden, Tile batch, std::size_t length) {
+  std::vector<Tile> runs;
+  bool goes_on = false;
+  for (std::size_t s = batch.begin; s < batch.end; ++s) {
+    const std::size_t count = length * hidden.cols();
+    const bool is_finite =
+        model::first_not_finite(hidden.span().subspan(s * count, count)) == count;
+    if (is_finite && goes_on) runs.back().end = s + 1;
+    if (is_finite && !goes_on) runs.push_back({s, s + 1});
+    goes_on = is_finite;
+  }
+  return runs;
 }
 
 }  // namespace
@@ -77,19 +93,38 @@ void HiddenStates::advance(std::size_t shard, const forward::BlockWeights& weigh
   const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / length_);
   for (std::size_t i = 0; i < num_tiles(samples.size(), per_batch); ++i) {
     const Tile batch = tile_at(i, per_batch, samples.size());
-    const forward::BatchShape shape{batch.size(), length_};
-    const auto rows = hidden.view().middle_rows(batch.begin * length_, shape.num_tokens());
-    if (partial == nullptr) {
-      forward_.run(run_.threads, weights, shape, rows, nullptr);
-    } else {
-      StatisticsListener listener(run_.threads, *partial, block, samples.begin + batch.begin,
-                                  length_);
-      forward_.run(run_.threads, weights, shape, rows, &listener);
+    for (const Tile run : finite_runs(hidden, batch, length_)) {
+      move({samples.begin + run.begin, samples.begin + run.end},
+           hidden.view().middle_rows(run.begin * length_, run.size() * length_), weights, block,
+           partial);
     }
   }
   if (!is_kept_in_memory_) {
     work_.commit(hidden_file(block, shard, shards_.size()), "hidden", StoredStates{std::move(hidden)});
     states_.clear();
+  }
+}
+
+void HiddenStates::move(Tile samples, MatrixView<float> hidden,
+                        const forward::BlockWeights& weights, std::size_t block,
+                        BlockStatistics* partial) {
+  const forward::BatchShape shape{samples.size(), length_};
+  if (partial == nullptr) return forward_.run(run_.threads, weights, shape, hidden, nullptr);
+  StatisticsListener listener(run_.threads, *partial, block, samples.begin, length_);
+  const std::size_t num_noted = partial->not_finite.size();
+  forward_.run(run_.threads, weights, shape, hidden, &listener);
+  if (partial->not_finite.size() > num_noted) return;  // an input was so before
+  for (std::size_t row = 0; row < hidden.rows; ++row) {
+    const std::size_t channel = model::first_not_finite(hidden.row_span(row));
+    if (channel == hidden.cols) continue;
+    const bool has_mixture = prepared_.config.num_experts > 0;
+    note_not_finite(*partial,
+                    {has_mixture ? model::InputRole::mlp_input : model::InputRole::mlp_hidden, {}},
+                    fmt::format("the output of block {} is {} at channel {} for token {} of "
+                                "calibration sample {}",
+                                block, hidden(row, channel), channel, row % length_,
+                                samples.begin + row / length_));
+    return;
   }
 }
 

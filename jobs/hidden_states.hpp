@@ -29,7 +29,8 @@ class HiddenStates {
   /// because embedding takes the embeddings' memory: it can go before the block's statistics come.
   void fetch(std::size_t shard, std::size_t block);
   /// Moves @p shard through block @p block, adding what linear layers see to @p partial unless it
-  /// is null. @pre fetch(shard, block)
+  /// is null. A sample that an earlier block left with a number that is not finite stays as it is,
+  /// and counts for nothing (not_finite.hpp). @pre fetch(shard, block)
   void advance(std::size_t shard, const forward::BlockWeights& weights, std::size_t block,
                BlockStatistics* partial);
 
@@ -39,6 +40,8 @@ class HiddenStates {
   void drop(std::size_t block);
 
  private:
+  void move(Tile samples, MatrixView<float> hidden, const forward::BlockWeights& weights,
+            std::size_t block, BlockStatistics* partial);
   Matrix<float> embed(Tile samples) const;
   Matrix<float> load(std::size_t block, std::size_t shard) const;
 

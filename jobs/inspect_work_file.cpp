@@ -4,7 +4,9 @@
 #include "calibration/tokens.hpp"
 #include "core/error.hpp"
 #include "evaluation/perplexity.hpp"
+#include "jobs/assembled_shards.hpp"
 #include "jobs/inspect.hpp"
+#include "jobs/not_finite.hpp"
 #include "jobs/packed_layers.hpp"
 #include "jobs/work_files.hpp"
 #include "store/archive.hpp"
@@ -51,6 +53,15 @@ void add_equalization(JsonValue& document, store::ArchiveReader& reader) {
   }
 }
 
+void add_not_finite(JsonValue& document, store::ArchiveReader& reader) {
+  NotFinite found;
+  archive(reader, found);
+  document.set("holds", "inputs that were not finite");
+  for (const NotFinite::OfInput& of_input : found.inputs) {
+    document.set(of_input.input, of_input.problem);
+  }
+}
+
 void add_score(JsonValue& document, store::ArchiveReader& reader) {
   evaluation::Perplexity score;
   archive(reader, score);
@@ -84,13 +95,16 @@ void add_solved_layer(JsonValue& document, store::ArchiveReader& reader) {
   SolvedLayer solved;
   archive(reader, solved);
   document.set("holds", "solved layer");
-  std::visit([&](const auto& layer) { add_sizes(document, layer); }, solved.layer);
-  document.set("bits_per_weight", stored_bits_per_weight(solved.layer))
-      .set("bias_gain", solved.report.bias_gain)
+  document.set("kept", solved.is_kept);
+  if (!solved.is_kept) {
+    std::visit([&](const auto& layer) { add_sizes(document, layer); }, solved.layer);
+    document.set("bits_per_weight", stored_bits_per_weight(solved.layer));
+  }
+  document.set("bias_gain", solved.report.bias_gain)
       .set("proxy_error", solved.report.proxy_error)
       .set("damp_fraction", solved.report.damp_fraction)
       .set("dead_columns", solved.report.num_dead_columns)
-      .set("degraded", solved.report.is_degraded)
+      .set("degraded", solved.is_degraded())
       .set("seconds", solved.seconds);
   JsonValue remarks = JsonValue::list();
   for (const std::string& remark : solved.report.remarks) {
@@ -152,6 +166,17 @@ JsonValue inspect_work_file(const fs::path& file) {
     add_equalization(document, reader);
   } else if (reader.contains("perplexity")) {
     add_score(document, reader);
+  } else if (reader.contains("not_finite")) {
+    add_not_finite(document, reader);
+  } else if (reader.contains("recipe")) {
+    AssembledShard shard;
+    archive(reader, shard);
+    document.set("holds", "what a file of the output was made of").set("sha256", shard.digest);
+    document.set("recipe", shard.recipe).set("layers", shard.layers.size());
+  } else if (reader.contains("problem")) {
+    Quarantine failure;
+    archive(reader, failure);
+    document.set("holds", "why a layer failed at first").set("problem", failure.problem);
   } else if (reader.contains("hidden")) {
     add_hidden_states(document, reader);
   } else {

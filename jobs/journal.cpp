@@ -1,5 +1,6 @@
 #include "jobs/journal.hpp"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -89,6 +90,23 @@ void Journal::append(const JsonValue& line) {
     throw MachineError::from_errno("cannot flush " + file_.string());
   }
   lines_.push_back(line);
+}
+
+std::filesystem::path journal_file(const std::filesystem::path& root, std::size_t rank) {
+  return root / (rank == 0 ? "journal.jsonl" : fmt::format("journal-rank-{:05}.jsonl", rank));
+}
+
+std::vector<std::filesystem::path> later_journals(const std::filesystem::path& root) {
+  std::vector<std::filesystem::path> files;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(root, none)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("journal-rank-") && name.ends_with(".jsonl")) {
+      files.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(files);
+  return files;
 }
 
 }  // namespace tessera::jobs

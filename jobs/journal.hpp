@@ -35,4 +35,12 @@ class Journal {
   bool is_mended_ = false;
 };
 
+/// Where rank @p rank of a run in @p root writes its journal: journal.jsonl is the first one's,
+/// without which the others count for nothing.
+std::filesystem::path journal_file(const std::filesystem::path& root, std::size_t rank);
+
+/// The other ranks' journals that are in @p root, of this attempt and of earlier ones on more
+/// ranks.
+std::vector<std::filesystem::path> later_journals(const std::filesystem::path& root);
+
 }  // namespace tessera::jobs

@@ -8,6 +8,7 @@
 #include "calibration/sorted_maximum.hpp"
 #include "core/error.hpp"
 #include "jobs/block_sums.hpp"
+#include "jobs/not_finite.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -34,27 +35,26 @@ std::vector<float> top_magnitudes(const Matrix<float>& tokens,
   return top;
 }
 
-Matrix<double> identity(std::size_t n) {
-  Matrix<double> matrix(n, n);
-  for (std::size_t i = 0; i < n; ++i) matrix(i, i) = 1;
-  return matrix;
+/// Why these statistics tell nothing of what @p layer multiplies; empty: they do.
+std::string find_problem(const model::LinearLayer& layer,
+                         const calibration::InputStatistics& statistics, std::uint64_t min_tokens) {
+  const std::uint64_t count = statistics.hessian.num_tokens;
+  if (count >= min_tokens) return calibration::problem_of(statistics.hessian);
+  const std::string who = layer.expert
+                              ? fmt::format("expert {} of block {}", *layer.expert, layer.block)
+                              : fmt::format("block {}", layer.block);
+  if (count == 0) return fmt::format("calibration saw no token of {}", who);
+  return fmt::format("calibration saw {} tokens of {}, and quantize.ladder.min_tokens is {}", count,
+                     who, min_tokens);
 }
 
-/// An expert may have seen no token: then all channels count alike.
-bool is_idle(const model::LinearLayer& layer, const calibration::InputStatistics& statistics) {
-  return layer.expert && statistics.hessian.num_tokens == 0;
-}
-
-LayerInput input_of(const model::LinearLayer& layer, calibration::InputStatistics statistics,
-                    std::span<const float> scale) {
+LayerInput input_of(calibration::InputStatistics statistics, std::span<const float> scale,
+                    std::string problem) {
   LayerInput input;
-  if (is_idle(layer, statistics)) {
+  input.problem = std::move(problem);
+  if (!input.problem.empty()) {
     input.hessian = identity(statistics.num_channels());
     input.mean.resize(statistics.num_channels());
-    input.without_tokens = fmt::format(
-        "calibration saw no token of expert {} of block {} (its weights were quantized "
-        "without knowing what they multiply)",
-        *layer.expert, layer.block);
   } else {
     const std::uint64_t num_tokens = statistics.hessian.num_tokens;
     input.mean = statistics.mean();
@@ -65,7 +65,7 @@ LayerInput input_of(const model::LinearLayer& layer, calibration::InputStatistic
   }
   input.tokens = statistics.token_rows.copy();
   if (!scale.empty()) {
-    scale_both_sides(input.hessian, scale);
+    if (input.problem.empty()) scale_both_sides(input.hessian, scale);
     scale_both_sides(input.left, scale);
     for (std::size_t t = 0; t < input.tokens.rows(); ++t) {
       for (std::size_t j = 0; j < scale.size(); ++j) input.tokens(t, j) /= scale[j];
@@ -85,6 +85,12 @@ LayerInput input_of(const model::LinearLayer& layer, calibration::InputStatistic
 }
 
 }  // namespace
+
+Matrix<double> identity(std::size_t n) {
+  Matrix<double> matrix(n, n);
+  for (std::size_t i = 0; i < n; ++i) matrix(i, i) = 1;
+  return matrix;
+}
 
 Matrix<double> LayerInput::objective(double plain_share) const {
   Matrix<double> sum = hessian.copy();
@@ -111,8 +117,14 @@ const LayerInput& LastInput::of(const model::LinearLayer& layer) {
     held_.reset();
     input_ = {};
     const auto slabs = slab_files(prepared_.config, prepared_.units, layer.block, prepared_.extras);
-    input_ = input_of(layer, load_statistics(work_, slabs, layer.input()),
-                      weights_.scale_of(layer.block, layer.input()));
+    auto statistics = load_statistics(work_, slabs, layer.input());
+    std::string problem = not_finite_problem(work_, layer.block, layer.input());
+    if (problem.empty()) {
+      const auto least = static_cast<std::uint64_t>(prepared_.job.quantize.ladder.min_tokens);
+      problem = find_problem(layer, statistics, least);
+    }
+    input_ = input_of(std::move(statistics), weights_.scale_of(layer.block, layer.input()),
+                      std::move(problem));
     held_ = wanted;
   }
   require(input_.hessian.rows() == layer.in_features, "a layer's Hessian is as large as its input");

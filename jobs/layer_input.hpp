@@ -16,7 +16,7 @@ struct LayerInput {
   std::vector<double> mean;
   float low = 0, high = 0;  ///< of all channels, 0 included
   std::uint64_t num_tokens = 0;
-  std::string without_tokens;  ///< why the Hessian is the identity, a sentence; empty: it is not
+  std::string problem;  ///< why the Hessian is the identity and the mean 0; empty: they are not
 
   Matrix<float> tokens;  ///< of some tokens, where the job keeps them
   /// The borders of buckets (qdec.md section 2): over those tokens the largest k-th largest |x_j|,
@@ -31,6 +31,8 @@ struct LayerInput {
   /// @p plain_share of the rest.
   std::vector<double> importance(double plain_share) const;
 };
+
+Matrix<double> identity(std::size_t n);
 
 /// The input that was asked for last: q, k and v, and gate and up, read the same one.
 class LastInput {

@@ -12,6 +12,8 @@
 #include "calibration/flat_statistics.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "jobs/not_finite.hpp"
+#include "jobs/plan.hpp"
 #include "jobs/work_folder.hpp"
 
 namespace fs = std::filesystem;
@@ -73,6 +75,11 @@ class Merge {
     for (const auto& [statistics, parts] : sums_) {
       work.commit(statistics, "statistics", add_up(parts));
       blocks.insert(statistics.substr(0, statistics.rfind('/')));
+    }
+    for (const auto& folder : folders_) {
+      for (const std::string& file : folder->committed_below("calibration/")) {
+        if (is_not_finite_file(file)) copy_not_finite(*folder, work, file);
+      }
     }
     const fs::path job = folders_.front()->path("job.yaml");
     if (fs::exists(job)) write_file_atomically(work.path("job.yaml"), read_text_file(job));

@@ -8,6 +8,7 @@
 #include "calibration/flat_statistics.hpp"
 #include "jobs/attempt.hpp"
 #include "jobs/hidden_states.hpp"
+#include "jobs/not_finite.hpp"
 #include "jobs/stages/prepare.hpp"
 #include "jobs/statistics_listener.hpp"
 
@@ -54,6 +55,7 @@ class PartialCalibration {
     BlockStatistics partial =
         empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.extras);
     hidden.advance(shard, weights, block, &partial);
+    commit_not_finite(work_, run_.log, block, shard, shards_.size(), partial);
     for (const SlabFile& slab : slab_files(prepared_.config, prepared_.units, block, prepared_.extras)) {
       calibration::StatisticsSlab part({slab.num_channels, slab.extras}, slab.range);
       calibration::copy_flat(partial.of_role.at(slab.role), slab.range.begin, part.values);

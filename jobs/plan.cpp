@@ -162,6 +162,18 @@ std::string partial_file(const SlabFile& slab, std::size_t shard, std::size_t nu
   return fmt::format("{}-shard-{:05}-of-{:05}.h5", name, shard, num_shards);
 }
 
+std::string not_finite_prefix(std::size_t block) {
+  return fmt::format("calibration/block-{:05}/not-finite-", block);
+}
+
+std::string not_finite_file(std::size_t block, std::size_t shard, std::size_t num_shards) {
+  return fmt::format("{}{:05}-of-{:05}.h5", not_finite_prefix(block), shard, num_shards);
+}
+
+bool is_not_finite_file(const std::string& file) {
+  return file.find("/not-finite-") != std::string::npos;
+}
+
 std::string equalized_file(std::size_t block) {
   return fmt::format("equalized/block-{:05}.h5", block);
 }
@@ -176,6 +188,10 @@ std::string measured_file(const model::LinearLayer& layer) {
 
 std::string divergence_file(std::size_t group) {
   return fmt::format("allocation/divergence-{:05}.h5", group);
+}
+
+std::string quarantine_file_of(const std::string& solved_file) {
+  return "quarantine" + solved_file.substr(solved_file.find('/'));
 }
 
 }  // namespace tessera::jobs

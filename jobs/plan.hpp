@@ -73,11 +73,20 @@ bool is_hidden_file(const std::string& file);
 /// "calibration/block-00004/partial-mlp_input-00000-of-00001-shard-00002-of-00008.h5"
 std::string partial_file(const SlabFile& slab, std::size_t shard, std::size_t num_shards);
 
+/// What a calibration shard met in a block that was not finite:
+/// "calibration/block-00004/not-finite-00002-of-00008.h5", and what the names of all shards' begin
+/// with.
+std::string not_finite_file(std::size_t block, std::size_t shard, std::size_t num_shards);
+std::string not_finite_prefix(std::size_t block);
+bool is_not_finite_file(const std::string& file);
+
 /// The scales that balance a block's inputs: "equalized/block-00004.h5"
 std::string equalized_file(std::size_t block);
 
 /// "solved/block-00004/mlp.down_proj.h5"
 std::string solved_file(const model::LinearLayer& layer);
+/// Why that layer failed at first: "quarantine/block-00004/mlp.down_proj.h5"
+std::string quarantine_file_of(const std::string& solved_file);
 
 /// What candidate recipes would do to a layer: "allocation/block-00004/mlp.down_proj.h5"
 std::string measured_file(const model::LinearLayer& layer);

@@ -130,6 +130,29 @@ std::string notes_section(const RunReport& r) {
                  "<ul>\n" + items + "</ul>\n");
 }
 
+/// Every try at the layers that failed at first.
+std::string ladder_section(const RunReport& r) {
+  std::string rows;
+  for (const LayerReport& layer : r.layers) {
+    for (const Rung& rung : layer.ladder) {
+      rows += fmt::format(
+          "<tr><td>{}</td><td class=\"name\">{}</td><td class=\"name\">{}</td>"
+          "<td class=\"name\">{}</td></tr>\n",
+          layer.block, escape_html(layer.module), escape_html(rung.tried),
+          rung.problem.empty() ? "held" : escape_html(rung.problem));
+    }
+  }
+  if (rows.empty()) return "";
+  return section(
+      "Layers that failed at first",
+      "They were put aside until the others were solved, then tried rung by rung "
+      "(quantize.ladder).",
+      "<div class=\"wide\"><table><thead><tr><th>block</th><th class=\"name\">module</th>"
+      "<th class=\"name\">tried</th><th class=\"name\">what came of it</th></tr></thead>\n"
+      "<tbody>\n" +
+          rows + "</tbody></table></div>\n");
+}
+
 std::string layer_table(const std::vector<LayerReport>& layers) {
   std::string out =
       "<div class=\"wide\"><table><thead><tr><th>block</th><th class=\"name\">module</th>"
@@ -167,7 +190,7 @@ std::string job_section(const RunReport& r) {
 }  // namespace
 
 std::string report_html(const RunReport& r) {
-  const std::string body = tiles(r) + notes_section(r) + perplexity_section(r) +
+  const std::string body = tiles(r) + notes_section(r) + ladder_section(r) + perplexity_section(r) +
                            residual_section(r) + allocation_section(r) + error_section(r) + time_section(r) +
                            tables_section(r) + job_section(r);
   return html_page("Tessera: " + r.model, r.model,

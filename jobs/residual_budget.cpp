@@ -58,10 +58,17 @@ std::uint64_t largest_uniform(const std::vector<LayerReport>& layers, std::uint6
 }  // namespace
 
 std::optional<ResidualBudget> plan_residual_budget(const PreparedRun& prepared,
-                                                   const std::vector<LayerReport>& layers) {
+                                                   const std::vector<LayerReport>& all_layers) {
   const residual::ResidualSettings& settings = prepared.job.residual;
   if (!settings.budget.is_wanted()) return std::nullopt;
   const auto bits = static_cast<std::uint64_t>(settings.bits);
+  std::vector<LayerReport> layers;  // those that have residuals
+  std::vector<std::string> names;
+  for (std::size_t l = 0; l < all_layers.size(); ++l) {
+    if (all_layers[l].is_kept) continue;
+    layers.push_back(all_layers[l]);
+    names.push_back(prepared.units[l].layer.name);
+  }
   ResidualBudget budget;
   budget.bytes_per_token = settings.budget.device.empty()
                                ? settings.budget.bytes_per_token
@@ -79,7 +86,7 @@ std::optional<ResidualBudget> plan_residual_budget(const PreparedRun& prepared,
   }
   const auto chosen = choose_within_budget(options, budget.bytes_per_token);
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    budget.k_chunk_of[prepared.units[l].layer.name] = k_chunks[l][chosen[l]];
+    budget.k_chunk_of[names[l]] = k_chunks[l][chosen[l]];
   }
   budget.uniform_k_chunk = largest_uniform(layers, bits, budget.bytes_per_token);
   return budget;

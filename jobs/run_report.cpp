@@ -55,14 +55,14 @@ std::string allocated_fields(const RecipeReport& allocated) {
 std::string quant_log_csv(const std::vector<LayerReport>& layers) {
   std::string csv =
       "block,module,in_features,out_features,bits,proxy_error,seconds,damp_fraction,dead_columns,"
-      "degraded,remarks,recipe,predicted_loss,predicted_own_loss\n";
+      "degraded,remarks,ladder,recipe,predicted_loss,predicted_own_loss\n";
   for (const LayerReport& row : layers) {
-    csv += fmt::format("{},{},{},{},{:.6g},{:.6g},{:.3f},{:.6g},{},{},{},{}\n", row.block,
+    csv += fmt::format("{},{},{},{},{:.6g},{:.6g},{:.3f},{:.6g},{},{},{},{},{}\n", row.block,
                        csv_field(row.module), row.in_features, row.out_features, row.bits,
                        row.proxy_error, row.seconds, row.damp_fraction, row.num_dead_columns,
                        row.is_degraded ? 1 : 0,
                        csv_field(fmt::format("{}", fmt::join(row.remarks, " "))),
-                       allocated_fields(row.allocated));
+                       csv_field(text_of(row.ladder)), allocated_fields(row.allocated));
   }
   return csv;
 }

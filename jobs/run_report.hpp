@@ -7,6 +7,7 @@
 
 #include "core/json_value.hpp"
 #include "evaluation/perplexity.hpp"
+#include "jobs/ladder.hpp"
 #include "residual/compensation_error.hpp"
 
 // What a run has to say for itself: returned by run_quantize_job, stored in the work folder as
@@ -36,6 +37,8 @@ struct LayerReport {
   double bias_gain = 0;              ///< share of the output error that a corrected bias removes
   /// What compensation leaves of the layer's output error on kept tokens; empty without residuals.
   std::vector<residual::CompensationPoint> compensation = {};
+  std::vector<Rung> ladder = {};  ///< where it failed at first: every try, the last of which held
+  bool is_kept = false;           ///< not quantized: as the original has it
   RecipeReport allocated = {};
 };
 
@@ -121,7 +124,7 @@ JsonValue to_json(const RunReport& report);
 RunReport report_from_json(const JsonValue& document, const std::string& origin);
 
 /// quant_log.csv: block,module,in_features,out_features,bits,proxy_error,seconds, then damp_fraction,
-/// dead_columns,degraded,remarks,recipe,predicted_loss,predicted_own_loss.
+/// dead_columns,degraded,remarks,ladder,recipe,predicted_loss,predicted_own_loss.
 std::string quant_log_csv(const std::vector<LayerReport>& layers);
 
 }  // namespace tessera::jobs

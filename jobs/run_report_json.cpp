@@ -56,6 +56,14 @@ RecipeReport recipe_from(const JsonValue& json) {
           number_at(json, "predicted_own_loss")};
 }
 
+JsonValue ladder_json(const std::vector<Rung>& ladder) {
+  JsonValue list = JsonValue::list();
+  for (const Rung& rung : ladder) {
+    list.append(JsonValue::object().set("tried", rung.tried).set("problem", rung.problem));
+  }
+  return list;
+}
+
 JsonValue layer_json(const LayerReport& row) {
   return JsonValue::object()
       .set("block", row.block)
@@ -71,7 +79,9 @@ JsonValue layer_json(const LayerReport& row) {
       .set("degraded", row.is_degraded)
       .set("remarks", list_of(row.remarks))
       .set("compensation", points_json(row.compensation))
-      .set("allocated", recipe_json(row.allocated));
+      .set("allocated", recipe_json(row.allocated))
+      .set("ladder", ladder_json(row.ladder))
+      .set("kept", row.is_kept);
 }
 
 std::vector<residual::CompensationPoint> points_from(const JsonValue& json) {
@@ -108,6 +118,14 @@ std::vector<CompensatedReport> compensated_from(const JsonValue& json) {
   return scores;
 }
 
+std::vector<Rung> ladder_from(const JsonValue& json) {
+  std::vector<Rung> ladder;
+  for (const JsonValue& item : json.items()) {
+    ladder.push_back({item.at("tried").text(), item.at("problem").text()});
+  }
+  return ladder;
+}
+
 LayerReport layer_from(const JsonValue& json) {
   LayerReport row;
   row.block = size_at(json, "block");
@@ -124,6 +142,8 @@ LayerReport layer_from(const JsonValue& json) {
   row.remarks = texts_at(json, "remarks");
   row.compensation = points_from(json.at("compensation"));
   row.allocated = recipe_from(json.at("allocated"));
+  row.ladder = ladder_from(json.at("ladder"));
+  row.is_kept = json.at("kept").boolean();
   return row;
 }
 

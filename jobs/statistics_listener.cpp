@@ -1,11 +1,12 @@
 #include "jobs/statistics_listener.hpp"
 
-#include <cmath>
+#include <limits>
 
 #include <fmt/core.h>
 
 #include "core/error.hpp"
 #include "jobs/plan.hpp"
+#include "model/tensor_source.hpp"
 
 namespace tessera::jobs {
 
@@ -28,6 +29,15 @@ void StatisticsListener::on_expert_input(const model::InputKey& key, MatrixView<
   add(key, x, tokens);
 }
 
+void note_not_finite(BlockStatistics& partial, const model::InputKey& input,
+                     const std::string& problem) {
+  partial.not_finite.emplace(input, problem);
+  const auto found = partial.of_role.find(input);
+  if (found == partial.of_role.end()) return;
+  Matrix<double>& sum = found->second.hessian.sum;
+  sum(0, 0) = std::numeric_limits<double>::quiet_NaN();
+}
+
 void StatisticsListener::add(const model::InputKey& key, MatrixView<const float> x,
                              std::span<const std::size_t> tokens) {
   const auto found = partial_.of_role.find(key);
@@ -35,25 +45,45 @@ void StatisticsListener::add(const model::InputKey& key, MatrixView<const float>
   try {
     found->second.add(threads_, x, {first_sample_, length_, tokens});
   } catch (const InputError&) {
-    throw_with_place(key, x, tokens);
-    throw;
+    const std::string problem = first_problem(key, x, tokens);
+    if (problem.empty()) throw;
+    add_finite_samples(found->second, x, tokens);
+    note_not_finite(partial_, key, problem);
   }
 }
 
-void StatisticsListener::throw_with_place(const model::InputKey& key, MatrixView<const float> x,
-                                          std::span<const std::size_t> tokens) const {
-  for (std::size_t row = 0; row < x.rows; ++row) {
-    const std::size_t token = tokens.empty() ? row : tokens[row];
-    for (std::size_t channel = 0; channel < x.cols; ++channel) {
-      if (std::isfinite(x(row, channel))) continue;
-      throw InputError(fmt::format(
-          "the {} of block {} is {} at channel {} for token {} of calibration sample {} (a "
-          "healthy model has finite activations). Check the model's weights, or leave out the "
-          "sample.",
-          model::name_of(key), block_, x(row, channel), channel, token % length_,
-          first_sample_ + token / length_));
+/// Rows of one sample follow each other.
+void StatisticsListener::add_finite_samples(calibration::InputStatistics& statistics,
+                                            MatrixView<const float> x,
+                                            std::span<const std::size_t> tokens) {
+  for (std::size_t begin = 0; begin < x.rows;) {
+    const std::size_t sample = sample_of(begin, tokens);
+    bool is_finite = true;
+    std::size_t end = begin;
+    for (; end < x.rows && sample_of(end, tokens) == sample; ++end) {
+      is_finite = is_finite && model::first_not_finite(x.row_span(end)) == x.cols;
     }
+    if (is_finite) {
+      const std::size_t first = first_sample_ + (tokens.empty() ? sample : 0);
+      const auto places = tokens.empty() ? tokens : tokens.subspan(begin, end - begin);
+      statistics.add(threads_, x.middle_rows(begin, end - begin), {first, length_, places});
+    }
+    begin = end;
   }
+}
+
+std::string StatisticsListener::first_problem(const model::InputKey& key, MatrixView<const float> x,
+                                              std::span<const std::size_t> tokens) const {
+  for (std::size_t row = 0; row < x.rows; ++row) {
+    const std::size_t channel = model::first_not_finite(x.row_span(row));
+    if (channel == x.cols) continue;
+    const std::size_t token = tokens.empty() ? row : tokens[row];
+    return fmt::format(
+        "the {} of block {} is {} at channel {} for token {} of calibration sample {}",
+        model::name_of(key), block_, x(row, channel), channel, token % length_,
+        first_sample_ + token / length_);
+  }
+  return "";
 }
 
 }  // namespace tessera::jobs

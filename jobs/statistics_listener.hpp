@@ -12,8 +12,13 @@ BlockStatistics empty_statistics(const model::ModelConfig& config,
                                  const std::vector<model::InputKey>& roles,
                                  const calibration::StatisticsExtras& extras);
 
-/// Adds what a batch's linear layers see to a partial. Throws InputError naming block, layer input,
-/// channel, sample and token for a value that is NaN or infinite.
+/// Notes in @p partial that @p input met a number that is not finite.
+void note_not_finite(BlockStatistics& partial, const model::InputKey& input,
+                     const std::string& problem);
+
+/// Adds what a batch's linear layers see to a partial. Where a value is NaN or infinite, the
+/// partial notes the first such by block, input, channel, sample and token, leaves the samples out
+/// that have one, and holds a NaN (not_finite.hpp).
 class StatisticsListener final : public forward::InputListener {
  public:
   StatisticsListener(Threads& threads, BlockStatistics& partial, std::size_t block,
@@ -31,8 +36,13 @@ class StatisticsListener final : public forward::InputListener {
  private:
   void add(const model::InputKey& key, MatrixView<const float> x,
            std::span<const std::size_t> tokens);
-  void throw_with_place(const model::InputKey& key, MatrixView<const float> x,
-                        std::span<const std::size_t> tokens) const;
+  void add_finite_samples(calibration::InputStatistics& statistics, MatrixView<const float> x,
+                          std::span<const std::size_t> tokens);
+  std::string first_problem(const model::InputKey& key, MatrixView<const float> x,
+                            std::span<const std::size_t> tokens) const;
+  std::size_t sample_of(std::size_t row, std::span<const std::size_t> tokens) const {
+    return (tokens.empty() ? row : tokens[row]) / length_;
+  }
 
   Threads& threads_;
   BlockStatistics& partial_;

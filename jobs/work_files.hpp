@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "calibration/input_statistics.hpp"
+#include "jobs/ladder.hpp"
 #include "model/architecture.hpp"
 #include "residual/compensation_error.hpp"
 #include "residual/residual_layer.hpp"
@@ -18,6 +19,8 @@ namespace tessera::jobs {
 /// The statistics of a block's inputs: a partial of one shard, or what is being put together.
 struct BlockStatistics {
   std::map<model::InputKey, calibration::InputStatistics> of_role;
+  std::map<model::InputKey, std::string>
+      not_finite;  ///< of a partial: the first such number, in words
 };
 
 /// equalized/block-00004.h5: what the inputs of a block are divided by, and how that was found.
@@ -66,6 +69,10 @@ struct SolvedLayer {
   std::vector<residual::CompensationPoint> compensation = {};  ///< what it is worth, on kept tokens
   double weight_error = 0;  ///< |W - W'|^2 / |W|^2, W as it was solved and W' as stored
   double seconds = 0;  ///< of this solve; the one field that differs from run to run
+  std::vector<Rung> ladder = {};  ///< where it failed at first: every try, the last of which held
+  bool is_kept = false;           ///< not quantized: `layer` and `residual` are empty
+
+  bool is_degraded() const { return !ladder.empty(); }
 };
 
 template <class Archive>
@@ -76,11 +83,12 @@ void archive(Archive& a, SolvedLayer& s) {
   a("bias_gain", s.report.bias_gain);
   a("num_dead_columns", s.report.num_dead_columns);
   a("remarks", s.report.remarks);
-  a("is_degraded", s.report.is_degraded);
   a("residual", s.residual);
   a("compensation", s.compensation);
   a("weight_error", s.weight_error);
   a("seconds", s.seconds);
+  a("ladder", s.ladder);
+  a("is_kept", s.is_kept);
 }
 
 /// allocation/block-00004/mlp.down_proj.h5: what each recipe would do to a layer, by a rough solve.

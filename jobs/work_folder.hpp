@@ -1,6 +1,5 @@
 #pragma once
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -9,6 +8,7 @@
 #include "core/log.hpp"
 #include "jobs/fingerprint.hpp"
 #include "jobs/journal.hpp"
+#include "jobs/run_record.hpp"
 #include "store/archive.hpp"
 
 namespace tessera::jobs {
@@ -21,12 +21,6 @@ enum class ExistingRun {
   redo,     ///< go on, with other settings for some layers (quantize.overrides), solved again
 };
 
-/// How much a whole run commits; for saying how far one got.
-struct RunSize {
-  std::size_t num_blocks = 0;  ///< to calibrate
-  std::size_t num_layers = 0;  ///< to solve
-};
-
 /// The folder in which a run keeps what it needs to resume. Progress is a set of committed units:
 /// files that were written whole, renamed, and then journalled with their digest; never a maximum,
 /// never what a folder happens to hold.
@@ -35,10 +29,10 @@ struct RunSize {
 /// reads all of them. Their lines have no order among each other and need none: a file counts as
 /// committed when some line states the digest it has now.
 ///
-///     journal.jsonl             rank 0: {"run": {...}, "id": I, "size": {...}}  {"stage": S,
-///     "seconds": T}
-///                               {"finished": D, "commits": E}  and commits
-///     journal-rank-00003.jsonl  {"commit": FILE, "sha256": D}
+///     journal.jsonl             rank 0: whose run this is, stages, what was published, commits
+///     journal-rank-00003.jsonl  commits
+///
+/// What the lines say is a RunRecord; this class is about the files.
 class WorkFolder {
  public:
   /// Reads the journals; changes nothing on the disk. Commits go to @p rank's journal.
@@ -47,25 +41,25 @@ class WorkFolder {
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path path(const std::string& file) const { return root_ / file; }
 
-  bool holds_run() const { return run_.has_value(); }
+  const RunRecord& record() const { return record_; }
+  bool holds_run() const { return record_.holds_run(); }
   /// Throws InputError, saying how far the run got, when there is one and @p existing is refuse.
   void require_usable(ExistingRun existing) const;
   /// "calibrated 12 of 30 blocks, solved 4 of 210 layers"
-  std::string how_far() const;
-  const RunSize& size() const { return size_; }
-  std::size_t num_calibrated() const;  ///< blocks
-  std::size_t num_solved() const;      ///< layers
+  std::string how_far() const { return record_.how_far(); }
+  const RunSize& size() const { return record_.size(); }
+  std::size_t num_calibrated() const { return record_.num_calibrated(); }
+  std::size_t num_solved() const { return record_.num_solved(); }
 
   /// Of the run that is here; nothing when there is none.
-  const std::optional<Fingerprint>& fingerprint() const { return run_; }
+  const std::optional<Fingerprint>& fingerprint() const { return record_.fingerprint(); }
 
   /// Starts a run of @p fingerprint or goes on with the one that is there. Throws InputError naming
   /// every key that differs when that one is of another job. Called on rank 0; others refresh().
-  /// @param made_again with ExistingRun::redo: the files that no longer count, and may differ in
-  /// quantize.overrides; everything else that is committed is kept. Where they are all layers, the
-  /// job may differ in whatever calibration does not depend on.
+  /// @param redone with ExistingRun::redo: the files of the layers that no longer count; what else
+  /// may differ and is made again, redo.hpp says.
   void begin(const Fingerprint& fingerprint, const RunSize& size, ExistingRun existing,
-             const std::set<std::string>& made_again = {});
+             const std::set<std::string>& redone = {});
 
   /// Reads what the journals of all ranks say by now.
   void refresh();
@@ -83,7 +77,9 @@ class WorkFolder {
   /// The digests of every commit of @p file; empty when it is not committed.
   std::set<std::string> digests_of(const std::string& file) const;
   /// Every committed file below @p prefix, sorted.
-  std::vector<std::string> committed_below(const std::string& prefix) const;
+  std::vector<std::string> committed_below(const std::string& prefix) const {
+    return record_.committed_below(prefix);
+  }
 
   /// Stores @p object as @p file, whole, and journals it.
   template <class T>
@@ -101,40 +97,32 @@ class WorkFolder {
 
   /// Wall time of a stage that ended, and the largest resident set so far.
   void record_stage(const std::string& stage, double seconds, std::uint64_t peak_memory_bytes);
-  double seconds_of(const std::string& stage) const;  ///< over all attempts
-  std::uint64_t peak_memory_bytes() const;            ///< over all attempts
+  double seconds_of(const std::string& stage) const { return record_.seconds_of(stage); }
+  std::uint64_t peak_memory_bytes() const { return record_.peak_memory_bytes(); }
 
   /// Says that the output with a manifest of this digest was published from what is committed now.
   void record_finished(const std::string& manifest_digest);
   /// Nothing when something was made again since.
-  std::optional<std::string> finished_manifest() const;
+  std::optional<std::string> finished_manifest() const { return record_.finished_manifest(); }
 
-  const std::string& run_id() const { return run_id_; }
+  const std::string& run_id() const { return record_.run_id(); }
 
  private:
   store::Identity identity(const std::string& kind, const std::string& file) const;
   void journal_commit(const std::string& file, const std::string& digest);
   void read_journals();
-  void take(const JsonValue& line);
+  void append(const JsonValue& line);
   void discard();
   void start(const Fingerprint& fingerprint, const RunSize& size);
-  void redo(const Fingerprint& fingerprint, const std::set<std::string>& made_again);
-  JsonValue run_line(const Fingerprint& fingerprint) const;
+  void redo(const Fingerprint& fingerprint, const std::set<std::string>& redone);
   void forget_run();
-  std::string digest_of_commits() const;
   void set_aside(const std::string& file);
 
   std::filesystem::path root_;
   Log& log_;
   Journal journal_;
-  std::optional<Fingerprint> run_;
-  std::string run_id_;
-  RunSize size_;
-  std::map<std::string, std::set<std::string>> committed_;  // file -> digests
+  RunRecord record_;
   std::set<std::string> verified_;  // files whose digest was compared in this attempt
-  std::map<std::string, double> seconds_;
-  std::uint64_t peak_memory_bytes_ = 0;
-  std::optional<std::string> finished_, finished_commits_;
 };
 
 }  // namespace tessera::jobs

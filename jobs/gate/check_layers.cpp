@@ -8,6 +8,7 @@
 
 #include "core/error.hpp"
 #include "jobs/compare.hpp"
+#include "jobs/solve_layer.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -70,16 +71,19 @@ void compare_errors(const std::string& layer, const Matrix<float>& original,
 }
 
 void check_layer(const LayerUnit& unit, const WorkFolder& work, const EqualizedWeights& original,
-                 const model::TensorSource& packed, Verdict& verdict) {
+                 const model::TensorSource& packed, StoredType stored_type, Verdict& verdict) {
   const std::string& name = unit.layer.name;
   const SolvedLayer solved = load_solved(work, unit.layer);
+  const Matrix<float> before = original.read_matrix(name + ".weight", unit.layer.out_features,
+                                                    unit.layer.in_features);
   const float allowed =
-      std::visit([](const auto& layer) { return tolerance_of(layer); }, solved.layer);
-  const Matrix<float> wanted = solver::dequantize(solved.layer);
+      solved.is_kept ? 0
+                     : std::visit([](const auto& layer) { return tolerance_of(layer); }, solved.layer);
+  const Matrix<float> wanted =
+      solved.is_kept ? as_stored(before, stored_type) : solver::dequantize(solved.layer);
   const Matrix<float> found = packed.read_matrix(name + ".weight", wanted.rows(), wanted.cols());
   compare_values(name, wanted, found, allowed, verdict);
-  compare_errors(name, original.read_matrix(name + ".weight", wanted.rows(), wanted.cols()), found,
-                 allowed, solved.weight_error, verdict);
+  compare_errors(name, before, found, allowed, solved.weight_error, verdict);
 }
 
 }  // namespace
@@ -93,7 +97,7 @@ void check_layers(const PreparedRun& prepared, const WorkFolder& work,
     const LayerUnit& unit = prepared.units[i];
     ++verdict.check("layers").num_looked_at;
     try {
-      check_layer(unit, work, original, packed, verdict);
+      check_layer(unit, work, original, packed, prepared.job.output.dtype, verdict);
     } catch (const InputError& error) {
       verdict.add("layers", unit.layer.name, error.what());
     }

@@ -53,6 +53,16 @@ void check(Problems& problems, const CalibrationSettings& s) {
   }
 }
 
+void check(Problems& problems, const LadderSettings& s) {
+  for (std::size_t i = 1; i < s.dampening.size(); ++i) {
+    if (s.dampening[i] > s.dampening[i - 1]) continue;
+    problems.add(fmt::format("dampening[{}]", i),
+                 fmt::format("is {} (the try before has {}, and a rung that failed is not climbed "
+                             "twice). Let them rise.",
+                             s.dampening[i], s.dampening[i - 1]));
+  }
+}
+
 void check(Problems& problems, const QuantizeSettings& s) {
   if (s.targets.empty()) {
     problems.add("targets",

@@ -14,6 +14,13 @@ struct EnumNames<jobs::Method> {
       {jobs::Method::rtn, "rtn"}};
 };
 template <>
+struct EnumNames<jobs::Fallback> {
+  static constexpr std::pair<jobs::Fallback, std::string_view> kNames[] = {
+      {jobs::Fallback::plain, "plain"},
+      {jobs::Fallback::keep, "keep"},
+      {jobs::Fallback::fail, "fail"}};
+};
+template <>
 struct EnumNames<jobs::OutputFormat> {
   static constexpr std::pair<jobs::OutputFormat, std::string_view> kNames[] = {
       {jobs::OutputFormat::vptq, "vptq"},
@@ -81,6 +88,18 @@ void describe(Fields& f, LayerOverride& s) {
 }
 
 template <class Fields>
+void describe(Fields& f, LadderSettings& s) {
+  f("dampening", s.dampening,
+    "dampening_frac of further tries, rising; those not above quantize.dampening_frac are left out",
+    between(0, 1000));
+  f("fallback", s.fallback,
+    "the last rung: solve as if all channels were alike (plain), leave the layer as it is (keep), "
+    "or end the run when all other layers are solved (fail)");
+  f("min_tokens", s.min_tokens,
+    "a layer that saw fewer calibration tokens goes straight to the last rung", at_least(1));
+}
+
+template <class Fields>
 void describe(Fields& f, QuantizeSettings& s) {
   f("method", s.method, "how layers are quantized");
   f("targets", s.targets, "which linear layers of the blocks: patterns, any of which matches",
@@ -93,6 +112,7 @@ void describe(Fields& f, QuantizeSettings& s) {
     alias("rel_damp"));
   f("seed", s.seed, "of all random numbers, which also depend on the layer's name", alias("kseed"));
   f("equalize", s.equalize, "with the method vptq: balance inputs and weights first, as aweq does");
+  f("ladder", s.ladder, "what is done about a layer that cannot be solved; the run ends with 3");
   f("vptq", s.vptq, "settings of the method vptq");
   f("aweq", s.aweq, "settings of the method aweq: equalized integers with corrected biases");
   f("gptq", s.gptq, "settings of the method gptq: integers, not equalized");
@@ -172,6 +192,7 @@ void describe(Fields& f, QuantizeJob& s) {
 }
 
 void check(Problems& problems, const CalibrationSettings& s);
+void check(Problems& problems, const LadderSettings& s);
 void check(Problems& problems, const QuantizeSettings& s);
 void check(Problems& problems, const EvaluationSettings& s);
 void check(Problems& problems, const QuantizeJob& s);

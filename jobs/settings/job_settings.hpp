@@ -69,6 +69,20 @@ struct LayerOverride {
   bool operator==(const LayerOverride&) const = default;
 };
 
+/// What becomes of a layer that fails at every dampening: it is solved without its Hessian, left as
+/// the original has it, or ends the run.
+enum class Fallback { plain, keep, fail };
+
+/// What is done about a layer whose solve fails, rung by rung.
+struct LadderSettings {
+  std::vector<double> dampening = {0.2,
+                                   1};  ///< as dampening_frac; those above it are tried in turn
+  Fallback fallback = Fallback::plain;  ///< the last rung
+  int min_tokens =
+      1;  ///< of a layer that saw fewer the Hessian tells nothing: straight to the last
+  bool operator==(const LadderSettings&) const = default;
+};
+
 struct QuantizeSettings {
   Method method = Method::vptq;
   std::vector<std::string> targets = {".*_proj", "fc1", "fc2", "w[123]"};  ///< patterns; see layer_choice.hpp
@@ -76,6 +90,7 @@ struct QuantizeSettings {
   double dampening_frac = 0.05;  ///< share of the Hessian's typical diagonal added to its diagonal
   std::uint64_t seed = 0;
   bool equalize = false;  ///< balance inputs and weights before vptq; the method aweq always does
+  LadderSettings ladder;
   solver::VptqSettings vptq;
   solver::AweqSettings aweq;
   solver::IntegerSettings gptq = plain_integers(solver::Rounding::gptq);

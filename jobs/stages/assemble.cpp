@@ -19,21 +19,24 @@
 namespace tessera::jobs {
 namespace {
 
-LayerReport report_of(const LayerUnit& unit, const SolvedLayer& solved) {
+LayerReport report_of(const LayerUnit& unit, const SolvedLayer& solved, StoredType stored_type) {
   LayerReport row;
   row.block = unit.layer.block;
   row.module = unit.layer.module;
   row.in_features = unit.layer.in_features;
   row.out_features = unit.layer.out_features;
-  row.bits = stored_bits_per_weight(solved.layer);
+  row.bits = solved.is_kept ? 8.0 * static_cast<double>(size_of(dtype_of(stored_type)))
+                            : stored_bits_per_weight(solved.layer);
   row.proxy_error = solved.report.proxy_error;
   row.seconds = solved.seconds;
   row.damp_fraction = solved.report.damp_fraction;
   row.bias_gain = solved.report.bias_gain;
   row.num_dead_columns = solved.report.num_dead_columns;
   row.remarks = solved.report.remarks;
-  row.is_degraded = solved.report.is_degraded;
+  row.is_degraded = solved.is_degraded();
   row.compensation = solved.compensation;
+  row.ladder = solved.ladder;
+  row.is_kept = solved.is_kept;
   return row;
 }
 
@@ -45,19 +48,25 @@ void read_solved(const PreparedRun& prepared, const WorkFolder& work, AssembledM
   for (std::size_t u = 0; u < prepared.units.size(); ++u) {
     const LayerUnit& unit = prepared.units[u];
     const SolvedLayer solved = load_solved(work, unit.layer);
-    assembled.layers.push_back(report_of(unit, solved));
+    assembled.layers.push_back(report_of(unit, solved, prepared.job.output.dtype));
     if (!allocation.recipe.empty()) {
       assembled.layers.back().allocated = {recipe_text(unit), allocation.loss[u],
                                            allocation.own_loss[u]};
     }
-    assembled.sizes.add(unit.layer, solved.layer);
+    if (!solved.is_kept) assembled.sizes.add(unit.layer, solved.layer);
+  }
+  if (assembled.sizes.vptq.empty() && assembled.sizes.integers.empty()) {
+    throw InputError(fmt::format(
+        "no layer is quantized (all {} failed, and quantize.ladder.fallback keeps them; the first "
+        "remark is: {}). Calibrate on more and other text, or check the model.",
+        assembled.layers.size(), assembled.layers.front().remarks.front()));
   }
   assembled.sizes.declare_biases(prepared.config);
 }
 
 /// This rank's shards, whole; the digests of all of them on every rank.
 void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
-                   const Path& folder, AssembledModel& assembled) {
+                   AssembledShards& shards, const Path& folder, AssembledModel& assembled) {
   const OutputSettings& output = prepared.job.output;
   const EqualizedWeights weights(prepared, work);
   const format::PackedModel packed{
@@ -70,7 +79,7 @@ void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolde
   const auto tensors = format::packed_model_tensors(packed);
   assembled.packed = format::packed_size(packed, tensors);
   WrittenShards written =
-      write_shards(run, folder, tensors, output.max_shard_size, model::kModelStem);
+      write_shards(run, shards, folder, tensors, output.max_shard_size, model::kModelStem);
   assembled.weight_digests = std::move(written.digests);
   assembled.tensor_forms = std::move(written.forms);
   assembled.bytes_after = written.bytes;
@@ -94,9 +103,12 @@ AssembledModel assemble(RunContext& run, const PreparedRun& prepared, WorkFolder
 
   const Path folder = partial_folder(prepared.job.output.dir);
   cluster::on_first_rank(run.comm, [&] { make_partial_folder(prepared.job.output.dir); });
-  write_weights(run, prepared, work, folder, assembled);
-  write_residual_files(run, prepared, work, folder, assembled);
+  AssembledShards shards =
+      cluster::on_all_ranks(run.comm, [&] { return AssembledShards(prepared, work); });
+  write_weights(run, prepared, work, shards, folder, assembled);
+  write_residual_files(run, prepared, work, shards, folder, assembled);
   cluster::on_first_rank(run.comm, [&] { write_papers(prepared, work, folder, assembled); });
+  work.refresh();  // other ranks' shards
   run.log.info(fmt::format("packed {} layers at {:.4f} bits a weight: {} became {}",
                            assembled.layers.size(), assembled.packed.bits_per_weight(),
                            bytes_text(static_cast<double>(assembled.bytes_before)),

@@ -29,7 +29,8 @@ struct AssembledModel {
 };
 
 /// Writes OUTPUT.partial from the committed units, anew: packed safetensors, config.json, tokenizer
-/// files. One layer is in memory at a time.
+/// files. One layer is in memory at a time; files of a published output that would not differ are
+/// taken over (assembled_shards.hpp).
 /// @pre every unit is committed
 AssembledModel assemble(RunContext& run, const PreparedRun& prepared, WorkFolder& work);
 

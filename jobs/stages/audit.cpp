@@ -31,7 +31,8 @@ InputAudit audit_input(const PreparedRun& prepared, const WorkFolder& work, std:
     if (statistics.minimum[j] != statistics.maximum[j]) continue;
     (statistics.minimum[j] == 0 ? found.num_dead : found.num_constant) += 1;
   }
-  if (prepared.job.calibration.audit.min_rank > 0 && statistics.hessian.num_tokens > 0) {
+  if (prepared.job.calibration.audit.min_rank > 0 && statistics.hessian.num_tokens > 0 &&
+      calibration::problem_of(statistics.hessian).empty()) {
     const std::uint64_t num_tokens = statistics.hessian.num_tokens;
     found.rank = linalg::numerical_rank(
         calibration::hessian_of(std::move(statistics.hessian.sum), num_tokens), kRounding);

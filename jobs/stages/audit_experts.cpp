@@ -79,8 +79,9 @@ std::string idle_text(const ExpertTokens& tokens) {
   if (idle.empty()) return "";
   return fmt::format(
       "block {}: calibration saw no token of expert{} {} (nothing tells what their layers "
-      "multiply, "
-      "and they are quantized as if all channels were alike). Calibrate on more and other text.",
+      "multiply, and quantize.ladder.fallback is what becomes of them). Calibrate on more and "
+      "other "
+      "text.",
       tokens.block, idle.size() == 1 ? "" : "s", fmt::join(idle, ", "));
 }
 

@@ -10,6 +10,7 @@
 #include "cluster/agreement.hpp"
 #include "jobs/block_sums.hpp"
 #include "jobs/hidden_states.hpp"
+#include "jobs/not_finite.hpp"
 #include "jobs/statistics_listener.hpp"
 
 namespace tessera::jobs {
@@ -99,6 +100,7 @@ class Calibration {
           partial = empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.extras);
         }
         hidden.advance(shard, weights, block, is_wanted ? &partial : nullptr);
+        commit_not_finite(work_, run_.log, block, shard, shards_.size(), partial);
       }
       if (is_wanted) note(sums->add_round(in_round, partial));
     }

@@ -17,8 +17,9 @@ namespace tessera::jobs {
 /// A block is committed when all its slabs and the hidden states after it are; the next attempt
 /// goes on after the last such block. Lost work is never above one block.
 ///
-/// Throws InputError naming tensor or layer, block and sample for NaN or infinity; Interrupted
-/// before a block that the walltime has no room for. Collective.
+/// Throws InputError naming the tensor for weights that are NaN or infinite; activations that are
+/// so are noted, and their layers fail later (not_finite.hpp). Throws Interrupted before a block
+/// that the walltime has no room for. Collective.
 void calibrate(RunContext& run, const PreparedRun& prepared, WorkFolder& work);
 
 }  // namespace tessera::jobs

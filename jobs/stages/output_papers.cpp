@@ -111,6 +111,15 @@ std::vector<std::string> limits_of(const AssembledModel& assembled) {
   return {limits.begin(), limits.end()};
 }
 
+std::map<std::string, std::string> degraded_layers(const PreparedRun& prepared,
+                                                   const std::vector<LayerReport>& layers) {
+  std::map<std::string, std::string> degraded;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    if (layers[l].is_degraded) degraded[prepared.units[l].layer.name] = text_of(layers[l].ladder);
+  }
+  return degraded;
+}
+
 JsonValue perplexity_json(const evaluation::Perplexity& score) {
   return JsonValue::object()
       .set("perplexity", score.perplexity)
@@ -155,6 +164,7 @@ std::string model_card_of(const PreparedRun& prepared, const AssembledModel& ass
   card.format = format_text(prepared, assembled.sizes);
   card.scores = scores_of(prepared, scores);
   card.limits = limits_of(assembled);
+  card.degraded = degraded_layers(prepared, assembled.layers);
   card.version = TESSERA_VERSION;
   return format::model_card(card);
 }

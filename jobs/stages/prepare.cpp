@@ -1,8 +1,6 @@
 #include "jobs/stages/prepare.hpp"
 
-#include <algorithm>
 #include <set>
-#include <string_view>
 
 #include <fmt/core.h>
 
@@ -13,13 +11,14 @@
 #include "evaluation/perplexity.hpp"
 #include "format/vptq_layer_config.hpp"
 #include "format/vptq_sizes.hpp"
+#include "jobs/job_fingerprint.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/packed_layers.hpp"
 #include "jobs/planned_sizes.hpp"
 #include "jobs/recipes.hpp"
 #include "jobs/settings/job_file.hpp"
-#include "jobs/settings/layer_choice.hpp"
 #include "jobs/stages/residual_files.hpp"
+#include "jobs/stale_parts.hpp"
 #include "jobs/token_cache.hpp"
 #include "model/check_tensors.hpp"
 
@@ -110,44 +109,6 @@ std::map<std::string, std::string> digest_inputs(RunContext& run, const Prepared
   return digest_of;
 }
 
-std::string digest_of_tokens(const calibration::TokenStream& stream) {
-  return digest_of_bytes(std::as_bytes(std::span(stream.tokens)));
-}
-
-/// "calibration.text" as well as "calibration.text[0]".
-bool names_content(std::string_view key) {
-  static constexpr std::string_view kNames[] = {"model.path", "calibration.text",
-                                                "calibration.tokens", "evaluation.text",
-                                                "evaluation.tokens"};
-  return std::ranges::find(kNames, key.substr(0, key.find('['))) != std::end(kNames);
-}
-
-/// Settings count by value, what they name by content: folders may move, files may not change.
-Fingerprint fingerprint_of(const PreparedRun& prepared) {
-  Fingerprint fingerprint;
-  fingerprint.add("the version of this program", TESSERA_VERSION);
-  for (const auto& setting : settings_of(prepared.job)) {
-    if (setting.has_effect && !names_content(setting.key)) {
-      fingerprint.add(setting.key, setting.value);
-    }
-  }
-  if (prepared.extras != calibration::StatisticsExtras{}) {
-    fingerprint.add("what calibration keeps beside its sums",
-                    fmt::format("{} tokens, what a k_chunk of {} leaves",
-                                prepared.extras.sample.num_rows, prepared.extras.k_chunk));
-  }
-  for (const auto& [file, digest] : prepared.input_digests) {
-    fingerprint.add("the content of " + file, digest);
-  }
-  fingerprint.add("the content of the calibration tokens",
-                  digest_of_tokens(prepared.calibration_tokens));
-  if (prepared.evaluation_tokens) {
-    fingerprint.add("the content of the evaluation tokens",
-                    digest_of_tokens(*prepared.evaluation_tokens));
-  }
-  return fingerprint;
-}
-
 void say_what_is_done(Log& log, const PreparedRun& prepared, const WorkFolder& work) {
   log.info(fmt::format("{}: {}, {} blocks of {} channels; {} layers to quantize",
                        prepared.weights->origin(), prepared.config.architecture,
@@ -158,25 +119,16 @@ void say_what_is_done(Log& log, const PreparedRun& prepared, const WorkFolder& w
                        work.how_far()));
 }
 
-/// Files of the layers that a redo solves again.
-std::set<std::string> layers_made_again(const RunContext& run, const PreparedRun& prepared,
-                                        ExistingRun existing) {
-  std::set<std::string> files;
-  if (existing != ExistingRun::redo) return files;
-  for (const LayerUnit& unit : prepared.units) {
-    if (matches(run.redo_module, unit.layer.name)) files.insert(solved_file(unit.layer));
-  }
-  require_input(!files.empty(),
-                fmt::format("--module is '{}' (it matches no layer that is quantized, such as {}). "
-                            "Mend the pattern.",
-                            run.redo_module, prepared.units.back().layer.name));
-  return files;
-}
-
 void begin(RunContext& run, WorkFolder& work, const PreparedRun& prepared, ExistingRun existing) {
   cluster::on_first_rank(run.comm, [&] {
+    std::set<std::string> redone;
+    if (existing == ExistingRun::redo) {
+      redone = solved_files(prepared.units, run.redo_module);
+      const StaleParts stale = find_stale(prepared, work, redone);
+      for (const std::string& line : lines_of(stale)) run.log.info(line);
+    }
     work.begin(prepared.fingerprint, {blocks_of(prepared.units).size(), prepared.units.size()},
-               existing, layers_made_again(run, prepared, existing));
+               existing, redone);
     write_file_atomically(work.path("job.yaml"), job_text(prepared.job));
   });
   if (!run.comm.is_first()) work.refresh();

@@ -1,5 +1,7 @@
 #include "jobs/stages/residual_files.hpp"
 
+#include <set>
+
 #include <fmt/core.h>
 
 #include "core/error.hpp"
@@ -14,9 +16,11 @@ namespace {
 
 using SizesByLayer = std::map<std::string, format::ResidualSizes>;
 
-SizesByLayer sizes_of(const PreparedRun& prepared) {
+/// @param kept layers that lost nothing, since they are not quantized
+SizesByLayer sizes_of(const PreparedRun& prepared, const std::set<std::string>& kept = {}) {
   SizesByLayer sizes;
   for (const LayerUnit& unit : prepared.units) {
+    if (kept.contains(unit.layer.name)) continue;
     sizes[unit.layer.name] = {unit.layer.out_features, unit.layer.in_features,
                               static_cast<std::uint64_t>(prepared.job.residual.bits)};
   }
@@ -58,16 +62,20 @@ void require_residual_sizes(const PreparedRun& prepared) {
 }
 
 void write_residual_files(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
-                          const Path& folder, AssembledModel& assembled) {
+                          AssembledShards& shards, const Path& folder, AssembledModel& assembled) {
   if (!prepared.job.residual.is_wanted()) return;
   assembled.residual_budget = plan_residual_budget(prepared, assembled.layers);
   const auto load = [&](const std::string& name) {
     return load_solved(work, layer_named(prepared, name)).residual;
   };
-  const auto tensors = format::residual_tensors(sizes_of(prepared), load);
+  std::set<std::string> kept;
+  for (std::size_t l = 0; l < prepared.units.size(); ++l) {
+    if (assembled.layers[l].is_kept) kept.insert(prepared.units[l].layer.name);
+  }
+  const auto tensors = format::residual_tensors(sizes_of(prepared, kept), load);
   WrittenShards written =
-      write_shards(run, folder, tensors, prepared.job.output.max_shard_size, format::kResidualStem,
-                   format::metadata_of(info_of(prepared, assembled)));
+      write_shards(run, shards, folder, tensors, prepared.job.output.max_shard_size,
+                   format::kResidualStem, format::metadata_of(info_of(prepared, assembled)));
   assembled.residual_digests = std::move(written.digests);
   assembled.tensor_forms.merge(written.forms);
   assembled.residual_bytes = written.bytes;

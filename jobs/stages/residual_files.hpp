@@ -1,4 +1,5 @@
 #pragma once
+#include "jobs/assembled_shards.hpp"
 #include "jobs/prepared_run.hpp"
 #include "jobs/run_context.hpp"
 #include "jobs/stages/assemble.hpp"
@@ -11,7 +12,7 @@ namespace tessera::jobs {
 /// no residuals. Collective.
 /// @pre the packed weights are written, and @p assembled has their digests
 void write_residual_files(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
-                          const Path& folder, AssembledModel& assembled);
+                          AssembledShards& shards, const Path& folder, AssembledModel& assembled);
 
 /// Throws InputError naming a layer whose residual the file could not hold.
 void require_residual_sizes(const PreparedRun& prepared);

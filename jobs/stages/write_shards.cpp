@@ -5,11 +5,43 @@
 #include <fmt/core.h>
 
 #include "cluster/agreement.hpp"
+#include "core/atomic_file.hpp"
 #include "core/digest.hpp"
 
 namespace tessera::jobs {
 
-WrittenShards write_shards(RunContext& run, const Path& folder,
+namespace {
+
+/// Two names of one file where the file system can, else two files; both are whole and durable.
+void link_or_copy(const Path& from, const Path& to) {
+  std::error_code error;
+  std::filesystem::create_hard_link(from, to, error);
+  if (!error) return;
+  write_atomically(to, [&](const Path& temporary) { std::filesystem::copy_file(from, temporary); });
+}
+
+/// The digest of @p file, which now has these tensors.
+std::string make_shard(RunContext& run, AssembledShards& assembled, const Path& file,
+                       const std::vector<model::TensorToWrite>& tensors,
+                       std::span<const std::size_t> members, const model::Metadata& metadata) {
+  const std::string name = file.filename().string();
+  AssembledShard shard = assembled.recipe_of(tensors, members, metadata);
+  if (const auto published = assembled.find(shard)) {
+    link_or_copy(*published, file);
+    run.log.info(
+        fmt::format("{} is that of the published output (nothing in it has changed)", name));
+  } else {
+    model::write_safetensors_file(file, tensors, members, metadata);
+    run.log.detail("packed " + name);
+  }
+  shard.digest = digest_of_file(file);
+  assembled.commit(name, shard);
+  return shard.digest;
+}
+
+}  // namespace
+
+WrittenShards write_shards(RunContext& run, AssembledShards& assembled, const Path& folder,
                            const std::vector<model::TensorToWrite>& tensors,
                            std::uint64_t max_shard_bytes, std::string_view stem,
                            const std::map<std::string, std::string>& metadata) {
@@ -18,9 +50,9 @@ WrittenShards write_shards(RunContext& run, const Path& folder,
   cluster::agree_on(run.comm, [&] {
     for (std::size_t s = run.comm.rank(); s < files.names.size(); s += run.comm.size()) {
       const Path file = folder / files.names[s];
-      model::write_safetensors_file(file, tensors, files.members[s], metadata);
-      mine += fmt::format("{} {} {}\n", files.names[s], digest_of_file(file),
-                          std::filesystem::file_size(file));
+      const std::string digest =
+          make_shard(run, assembled, file, tensors, files.members[s], metadata);
+      mine += fmt::format("{} {} {}\n", files.names[s], digest, std::filesystem::file_size(file));
     }
   });
   WrittenShards written;

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jobs/assembled_shards.hpp"
 #include "jobs/prepared_run.hpp"
 #include "jobs/run_context.hpp"
 #include "model/safetensors_writer.hpp"
@@ -19,8 +20,10 @@ struct WrittenShards {
 };
 
 /// Writes @p tensors to @p folder as one safetensors file or several with their index: whole files
-/// by rank, one tensor in memory at a time. Collective; every rank gets the same result.
-WrittenShards write_shards(RunContext& run, const Path& folder,
+/// by rank, one tensor in memory at a time. A file that the published output has, made of the same,
+/// is not packed again but linked to it (or copied, on another file system). Collective; every rank
+/// gets the same result.
+WrittenShards write_shards(RunContext& run, AssembledShards& assembled, const Path& folder,
                            const std::vector<model::TensorToWrite>& tensors,
                            std::uint64_t max_shard_bytes, std::string_view stem,
                            const std::map<std::string, std::string>& metadata = {});

@@ -8,6 +8,24 @@
 #include "core/error.hpp"
 
 namespace tessera::calibration {
+namespace {
+
+std::string first_problem(const Matrix<double>& sum, std::uint64_t num_tokens) {
+  for (std::size_t i = 0; i < sum.rows(); ++i) {
+    for (std::size_t j = 0; j <= i; ++j) {
+      if (std::isfinite(sum(i, j))) continue;
+      return fmt::format("the second moment of channels {} and {} is {} after {} tokens", i, j,
+                         sum(i, j), num_tokens);
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string problem_of(const HessianSum& sum) {
+  return first_problem(sum.sum, sum.num_tokens);
+}
 
 Matrix<double> hessian_of(const HessianSum& sum) { return hessian_of(sum.sum, sum.num_tokens); }
 
@@ -20,16 +38,13 @@ Matrix<double> hessian_of(Matrix<double>&& sum, std::uint64_t num_tokens) {
     throw InputError(
         "a layer's statistics count no tokens (nothing was calibrated). Give calibration samples.");
   }
+  if (const std::string problem = first_problem(sum, num_tokens); !problem.empty()) {
+    throw InputError(problem + " (it must be finite). Look at the weights of the layers before.");
+  }
   const double count = static_cast<double>(num_tokens);
   for (std::size_t i = 0; i < sum.rows(); ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       sum(i, j) /= count;
-      if (!std::isfinite(sum(i, j))) {
-        throw InputError(fmt::format(
-            "the second moment of channels {} and {} is {} after {} tokens (it must be finite). "
-            "Look at the weights of the layers before.",
-            i, j, sum(i, j), num_tokens));
-      }
     }
     for (std::size_t j = i + 1; j < sum.cols(); ++j) sum(i, j) = 0;
   }

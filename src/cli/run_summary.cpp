@@ -60,6 +60,11 @@ std::string python_lines(const std::string& folder, const std::string& packages)
 
 std::string noteworthy(const jobs::RunReport& r) {
   std::string text;
+  const auto num_degraded = std::ranges::count_if(r.layers, &jobs::LayerReport::is_degraded);
+  if (num_degraded > 0) {
+    text = fmt::format("{} of {} layers could not be quantized as the others were (exit code 3)\n",
+                       num_degraded, r.layers.size());
+  }
   for (const jobs::LayerReport& layer : r.layers) {
     if (!layer.is_degraded) continue;
     text += fmt::format("degraded: block {} {}: {}\n", layer.block, layer.module,

@@ -106,7 +106,7 @@ FileRecord record_of(const fs::path& file) {
 }
 
 void write_manifest(const fs::path& folder, const Manifest& manifest) {
-  const JsonValue document = JsonValue::object()
+  JsonValue document = JsonValue::object()
                                  .set("manifest_version", kVersion)
                                  .set("versions", object_of(manifest.versions))
                                  .set("inputs", object_of(manifest.inputs))
@@ -115,6 +115,7 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
                                  .set("files", files_json(manifest.files))
                                  .set("config", manifest.config)
                                  .set("tensors", tensors_json(manifest.tensors));
+  if (!manifest.degraded.empty()) document.set("degraded", object_of(manifest.degraded));
   write_file_atomically(folder / kManifestName, document.to_text(2) + "\n");
 }
 
@@ -140,6 +141,7 @@ Manifest read_manifest(const fs::path& folder) {
     manifest.job = document.at("job").text();
     manifest.scores = document.at("scores");
     manifest.files = read_files(document.at("files"));
+    if (document.contains("degraded")) manifest.degraded = texts_of(document.at("degraded"));
     if (version == kVersionWithoutTensors) return manifest;
     manifest.config = document.at("config");
     manifest.tensors = read_tensors(document.at("tensors"));

@@ -33,6 +33,7 @@ struct Manifest {
   std::map<std::string, FileRecord> files;  ///< by name within the folder
   JsonValue config;                         ///< config.json as it was meant; null: not recorded
   std::map<std::string, TensorRecord> tensors;  ///< all of them; empty: not recorded
+  std::map<std::string, std::string> degraded;  ///< layers that failed at first, and what was done
 };
 
 /// Every file in @p folder and below, sorted, the manifest itself left out.

@@ -26,6 +26,13 @@ std::string size_section(const ModelCard& card) {
       static_cast<double>(card.original_bytes) / kMebibyte);
 }
 
+std::string degraded_section(const ModelCard& card) {
+  if (card.degraded.empty()) return "";
+  std::string text = "## Degraded layers\n\nThese could not be quantized as the others were:\n\n";
+  for (const auto& [layer, what] : card.degraded) text += fmt::format("- `{}`: {}\n", layer, what);
+  return text + "\n";
+}
+
 std::string score_section(const ModelCard& card) {
   if (card.scores.empty()) return "";
   std::string text =
@@ -60,7 +67,7 @@ std::string model_card(const ModelCard& card) {
     for (const std::string& line : card.recipe) text += "- " + line + "\n";
     text += "\n";
   }
-  text += size_section(card) + score_section(card) + loading_section(card);
+  text += size_section(card) + degraded_section(card) + score_section(card) + loading_section(card);
   return text + fmt::format("Made by tessera {}. `{}` lists every file with its sha256.\n",
                             card.version, "tessera_manifest.json");
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ struct ModelCard {
   FormatText format;
   std::vector<Score> scores;
   std::vector<std::string> limits;  ///< sentences on where the model will not run, each once
+  std::map<std::string, std::string> degraded;  ///< layers that failed at first, and what was done
   std::string version;              ///< of this program
 };
 

@@ -1,13 +1,14 @@
 #include "solver/prepared_hessian.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
 #include <vector>
 
+#include <fmt/core.h>
+
 #include "linalg/cholesky.hpp"
+#include "solver/layer_failure.hpp"
 
 namespace tessera::solver {
 namespace {
@@ -39,20 +40,19 @@ double typical_diagonal(MatrixView<const double> hessian) {
 class Transformed {
  public:
   Transformed(MatrixView<const double> hessian, std::span<const float> scale,
-              std::span<const std::uint32_t> perm, double damp_fraction, bool diagonal_only)
+              std::span<const std::uint32_t> perm, double damp_fraction)
       : hessian_(hessian),
         scale_(scale),
         perm_(perm),
         mean_(mean_diagonal(hessian)),
-        damp_(damp_fraction * (typical_diagonal(hessian) / mean_)),
-        diagonal_only_(diagonal_only) {}
+        damp_(damp_fraction * (typical_diagonal(hessian) / mean_)) {}
 
   /// Row @p p up to the diagonal.
   void fill_row(std::size_t p, std::span<double> out) const {
     for (std::size_t q = 0; q <= p; ++q) {
       const std::size_t i = std::max(perm_[p], perm_[q]), j = std::min(perm_[p], perm_[q]);
       const double value = hessian_(i, j) / mean_ + (p == q ? damp_ : 0.0);
-      out[q] = diagonal_only_ && p != q ? 0.0 : value * scale_[i] * scale_[j];
+      out[q] = value * scale_[i] * scale_[j];
     }
   }
 
@@ -61,22 +61,10 @@ class Transformed {
   std::span<const float> scale_;
   std::span<const std::uint32_t> perm_;
   double mean_, damp_;
-  bool diagonal_only_;
 };
 
 bool is_usable(const Matrix<float>& factor) {
   return std::ranges::all_of(factor.span(), [](float value) { return std::isfinite(value); });
-}
-
-/// The diagonal's own factor.
-Matrix<float> diagonal_factor(const Transformed& diagonal, std::size_t n) {
-  Matrix<float> factor(n, n);
-  std::vector<double> row(n);
-  for (std::size_t p = 0; p < n; ++p) {
-    diagonal.fill_row(p, row);
-    factor(p, p) = static_cast<float>(1.0 / std::sqrt(row[p]));
-  }
-  return factor;
 }
 
 }  // namespace
@@ -99,39 +87,24 @@ std::vector<double> column_importance(MatrixView<const double> hessian, std::spa
   return importance;
 }
 
-PreparedHessian prepare_hessian(Threads& threads, MatrixView<const double> hessian,
-                                std::span<const float> scale, std::span<const std::uint32_t> perm,
-                                double damp_fraction) {
-  PreparedHessian prepared;
-  for (const double factor : {1.0, 10.0, 100.0}) {
-    prepared.damp_fraction = damp_fraction * factor;
-    const Transformed transformed(hessian, scale, perm, prepared.damp_fraction, false);
-    auto upper = linalg::inverse_upper_factor_fp32(
-        threads, hessian.rows,
-        [&](std::size_t p, std::span<double> out) { transformed.fill_row(p, out); });
-    if (!upper || !is_usable(*upper)) continue;
-    if (factor > 1) {
-      prepared.remarks.push_back(
-          fmt::format("damping raised from {} to {} (the Hessian was not positive definite)",
-                      damp_fraction, prepared.damp_fraction));
-    }
-    prepared.inverse_upper = std::move(*upper);
-    return prepared;
+Matrix<float> prepared_inverse_upper(Threads& threads, MatrixView<const double> hessian,
+                                     std::span<const float> scale,
+                                     std::span<const std::uint32_t> perm, double damp_fraction) {
+  const Transformed transformed(hessian, scale, perm, damp_fraction);
+  auto upper = linalg::inverse_upper_factor_fp32(
+      threads, hessian.rows,
+      [&](std::size_t p, std::span<double> out) { transformed.fill_row(p, out); });
+  if (!upper || !is_usable(*upper)) {
+    throw LayerFailure(
+        fmt::format("the Hessian is not positive definite at a dampening of {}", damp_fraction));
   }
-  prepared.is_diagonal = true;
-  prepared.remarks.push_back(
-      "only the Hessian's diagonal was used (it was not positive definite at any damping tried). "
-      "Calibrate on more samples or raise quantize.dampening_frac");
-  prepared.damp_fraction = std::fmax(damp_fraction, 0.01);
-  const Transformed diagonal(hessian, scale, perm, prepared.damp_fraction, true);
-  prepared.inverse_upper = diagonal_factor(diagonal, hessian.rows);
-  return prepared;
+  return std::move(*upper);
 }
 
-Matrix<float> prepared_square(const PreparedHessian& prepared, MatrixView<const double> hessian,
-                              std::span<const float> scale, std::span<const std::uint32_t> perm) {
+Matrix<float> prepared_square(MatrixView<const double> hessian, std::span<const float> scale,
+                              std::span<const std::uint32_t> perm, double damp_fraction) {
   const std::size_t n = hessian.rows;
-  const Transformed transformed(hessian, scale, perm, prepared.damp_fraction, prepared.is_diagonal);
+  const Transformed transformed(hessian, scale, perm, damp_fraction);
   Matrix<float> square(n, n);
   std::vector<double> row(n);
   for (std::size_t p = 0; p < n; ++p) {

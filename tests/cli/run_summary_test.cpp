@@ -74,8 +74,10 @@ TEST(RunSummary, NamesDegradedLayers) {
   layer.block = 3;
   layer.module = "mlp.down_proj";
   layer.is_degraded = true;
-  r.layers = {layer};
-  EXPECT_THAT(run_summary(r), HasSubstr("degraded: block 3 mlp.down_proj: see the report"));
+  r.layers = {layer, {}};
+  const std::string text = run_summary(r);
+  EXPECT_THAT(text, HasSubstr("degraded: block 3 mlp.down_proj: see the report"));
+  EXPECT_THAT(text, HasSubstr("1 of 2 layers could not be quantized as the others were"));
 }
 
 TEST(RunSummary, QuotesTheFolderForPython) {

@@ -116,6 +116,18 @@ class SmallJob(ProgramTest):
             inside = self.run_json("inspect", pathlib.Path("work") / row["file"])
             self.assertEqual(inside["kind"], "work file")
 
+    def test_redo_says_beforehand_what_it_makes_again(self):
+        self.run_program("run", "job.yaml")
+        before = {p: p.read_bytes() for p in self.folder.rglob("*") if p.is_file()}
+        told = self.run_program("redo", "job.yaml", "--module", "down_proj", "--dry-run").stdout
+        self.assertIn("solved again: model.layers.0.mlp.down_proj, ", told)
+        self.assertIn("shards packed again: model.safetensors", told)
+        self.assertIn("the score of the original", told)
+        stale = self.run_json("redo", "job.yaml", "--module", ".*", "--dry-run")
+        self.assertEqual(len(stale["layers"]), 35)
+        self.assert_refused(["redo", "job.yaml", "--module", "nothing", "--dry-run"], "nothing")
+        self.assertEqual({p: p.read_bytes() for p in self.folder.rglob("*") if p.is_file()}, before)
+
     def test_a_gate_that_fails_is_exit_code_4_and_nothing_is_published(self):
         gate = ["--set", "evaluation.max_perplexity_ratio=1.0"]
         result = self.run_program("run", "job.yaml", *gate, expect=4)

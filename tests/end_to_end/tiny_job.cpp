@@ -1,6 +1,7 @@
 #include "tests/end_to_end/tiny_job.hpp"
 
 #include <cmath>
+#include <cstring>
 
 #include <fmt/core.h>
 
@@ -9,6 +10,7 @@
 #include "cluster/thread_communicator.hpp"
 #include "core/atomic_file.hpp"
 #include "core/dtype.hpp"
+#include "core/json_value.hpp"
 #include "core/random.hpp"
 #include "model/architecture.hpp"
 #include "model/safetensors_writer.hpp"
@@ -136,6 +138,22 @@ bool run_until_event(const jobs::QuantizeJob& job, std::size_t num_ranks, int ev
   } catch (const Interrupted&) {
     return false;
   }
+}
+
+void change_tensor(const fs::path& model, const std::string& tensor,
+                   const std::function<void(std::span<float> values)>& change) {
+  std::string bytes = read_text_file(model / "model.safetensors");
+  std::size_t header_bytes = 0;
+  std::memcpy(&header_bytes, bytes.data(), 8);
+  const auto header = JsonValue::parse(bytes.substr(8, header_bytes), "header");
+  const auto& place = header.at(tensor).at("data_offsets").items();
+  const auto begin = static_cast<std::size_t>(place[0].integer());
+  std::vector<float> values((static_cast<std::size_t>(place[1].integer()) - begin) / sizeof(float));
+  char* stored = bytes.data() + 8 + header_bytes + begin;
+  std::memcpy(values.data(), stored, values.size() * sizeof(float));
+  change(values);
+  std::memcpy(stored, values.data(), values.size() * sizeof(float));
+  write_file_atomically(model / "model.safetensors", bytes);
 }
 
 std::map<std::string, std::string> contents_of(const fs::path& folder) {

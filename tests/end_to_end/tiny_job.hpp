@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,10 @@ class EventLog final : public Log {
 /// Runs it on ranks that are threads until the first has said something @p event times, then asks
 /// all to stop. True when the job ran to its end before.
 bool run_until_event(const jobs::QuantizeJob& job, std::size_t num_ranks, int event);
+
+/// Lets @p change have the values of one tensor of a model.safetensors of F32.
+void change_tensor(const std::filesystem::path& model, const std::string& tensor,
+                   const std::function<void(std::span<float> values)>& change);
 
 /// Every file below @p folder with its bytes.
 std::map<std::string, std::string> contents_of(const std::filesystem::path& folder);

@@ -124,9 +124,12 @@ TEST(ReportHtml, SaysWhatFailedAndWhatWasHandled) {
   RunReport r = two_layers();
   r.layers[1].remarks = {"3 of 576 input channels saw no token"};
   r.layers[1].is_degraded = true;
+  r.layers[1].ladder = {{"dampening 0.05", "a < b"}, {"plain", ""}};
   r.gate_problems = {"perplexity ratio 5.0 is above 1.5"};
   const std::string page = report_html(r);
   EXPECT_THAT(page, HasSubstr("<li class=\"bad\">block 1 mlp.up_proj: 3 of 576"));
+  EXPECT_THAT(page, HasSubstr("Layers that failed at first"));
+  EXPECT_THAT(page, HasSubstr("a &lt; b"));
   EXPECT_THAT(page, HasSubstr("<b>not published</b>: perplexity ratio 5.0"));
 }
 

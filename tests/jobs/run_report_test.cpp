@@ -69,6 +69,19 @@ TEST(RunReport, SurvivesJsonWithResiduals) {
   EXPECT_EQ(again.layers.at(0).compensation.at(0).error, 0.25);
 }
 
+TEST(RunReport, SurvivesJsonWithALadder) {
+  RunReport report = some_report();
+  report.layers[0].ladder = {{"dampening 0.05", "it is \"singular\""}, {"keep", ""}};
+  report.layers[0].is_kept = true;
+  const std::string text = to_json(report).to_text();
+  const RunReport again = report_from_json(JsonValue::parse(text, "x"), "x");
+  EXPECT_EQ(to_json(again).to_text(), text);
+  EXPECT_EQ(again.layers[0].ladder.at(1).tried, "keep");
+  EXPECT_TRUE(again.layers[0].is_kept);
+  EXPECT_THAT(quant_log_csv(again.layers),
+              testing::EndsWith(",\"dampening 0.05 failed (it is \"\"singular\"\"); keep held\"\n"));
+}
+
 TEST(RunReport, SurvivesJsonWithoutScoresAndLayers) {
   const std::string text = to_json(RunReport()).to_text();
   EXPECT_EQ(to_json(report_from_json(JsonValue::parse(text, "x"), "x")).to_text(), text);
@@ -98,7 +111,7 @@ TEST(QuantLog, BeginsWithTheColumnsOthersRely) {
 TEST(QuantLog, QuotesWhatSeparatesFields) {
   EXPECT_THAT(
       quant_log_csv(some_report().layers),
-      testing::EndsWith("\n0,mlp.up_proj,64,172,2.5,0.03,1.500,0.01,2,1,\"a b, \"\"c\"\"\",v=4 K=16,0.5,0.75\n"));
+      testing::EndsWith("\n0,mlp.up_proj,64,172,2.5,0.03,1.500,0.01,2,1,\"a b, \"\"c\"\"\",,v=4 K=16,0.5,0.75\n"));
 }
 
 }  // namespace

@@ -24,10 +24,10 @@ TEST_P(ColumnPass, AgreesWithTheRecursion) {
   double loss = 0, reference_loss = 0;
   std::size_t different = 0, total = 0;
   for (RowTile& tile : bench.tiles) {
-    quantize_columns_reference(bench.prepared.inverse_upper, bench.layout.segments, bench.assigners, tile);
+    quantize_columns_reference(bench.inverse_upper, bench.layout.segments, bench.assigners, tile);
     reference_loss += refresh_gradient(bench.square, tile);
     const Matrix<float> expected = tile.quantized.copy();
-    quantize_columns(bench.prepared.inverse_upper, bench.layout.segments, bench.assigners, tile);
+    quantize_columns(bench.inverse_upper, bench.layout.segments, bench.assigners, tile);
     loss += refresh_gradient(bench.square, tile);
     for (std::size_t k = 0; k < expected.size(); ++k) different += expected.data()[k] != tile.quantized.data()[k] ? 1 : 0;
     total += expected.size();
@@ -47,7 +47,7 @@ TEST(ColumnPass, ErrorFeedbackBeatsPlainRounding) {
   double fed_back = 0, plain = 0;
   VectorAssigner::Scratch scratch;
   for (RowTile& tile : bench.tiles) {
-    quantize_columns(bench.prepared.inverse_upper, bench.layout.segments, bench.assigners, tile);
+    quantize_columns(bench.inverse_upper, bench.layout.segments, bench.assigners, tile);
     fed_back += refresh_gradient(bench.square, tile);
     for (std::size_t p = 0; p < 96; ++p) {
       bench.assigners[0].assign({tile.weight.row(p), tile.rows.size()}, main_of(tile, bench.layout.segments[0], p), {},

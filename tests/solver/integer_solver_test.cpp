@@ -153,8 +153,7 @@ TEST(ReestimateScales, FindsTheMinimumAndKeepsTheGradientTrue) {
   const std::vector<float> ones(cols, 1.0f);
   const auto importance = column_importance(hessian, ones, 0.01);
   const IntegerLayout layout = lay_out_integers(importance, settings);
-  const PreparedHessian prepared = prepare_hessian(threads, hessian, ones, layout.perm, 0.01);
-  const Matrix<float> square = prepared_square(prepared, hessian, ones, layout.perm);
+  const Matrix<float> square = prepared_square(hessian, ones, layout.perm, 0.01);
   const GridRule rule = grid_rule(settings, StoredType::float32);
   auto tiles = make_integer_tiles(threads, weight, layout);
   IntegerTile& tile = tiles.at(0);

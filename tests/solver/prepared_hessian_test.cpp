@@ -1,10 +1,11 @@
 #include "solver/prepared_hessian.hpp"
 
-#include <gmock/gmock.h>
-
 #include <cmath>
 #include <numeric>
 
+#include <gmock/gmock.h>
+
+#include "solver/layer_failure.hpp"
 #include "tests/support/random_matrix.hpp"
 
 namespace tessera::solver {
@@ -19,16 +20,15 @@ std::vector<std::uint32_t> identity(std::size_t n) {
 }
 
 /// Both forms of a prepared Hessian.
-struct Prepared : PreparedHessian {
-  Matrix<float> square;
+struct Prepared {
+  Matrix<float> inverse_upper, square;
 };
 
 Prepared prepare(const Matrix<double>& hessian, const std::vector<float>& scale,
                  const std::vector<std::uint32_t>& perm, double damp_fraction) {
   Threads threads(2);
-  Prepared prepared{prepare_hessian(threads, hessian, scale, perm, damp_fraction), {}};
-  prepared.square = prepared_square(prepared, hessian, scale, perm);
-  return prepared;
+  return {prepared_inverse_upper(threads, hessian, scale, perm, damp_fraction),
+          prepared_square(hessian, scale, perm, damp_fraction)};
 }
 
 /// Largest entry of U^T U square - I.
@@ -73,7 +73,6 @@ TEST(PreparedHessian, FactorBelongsToTheScaledPermutedMatrix) {
     }
   }
   EXPECT_LT(inverse_error(prepared), 1e-3);  // condition number about 1e4, fp32 entries
-  EXPECT_TRUE(prepared.remarks.empty());
 }
 
 TEST(PreparedHessian, ImportanceIsItsDiagonal) {
@@ -88,30 +87,39 @@ TEST(PreparedHessian, NoInputAtAllIsPureDamping) {
   const Matrix<double> zero(4, 4);
   EXPECT_EQ(count_dead_columns(zero), 4);
   const auto prepared = prepare(zero, std::vector<float>(4, 1), identity(4), 0.01);
-  EXPECT_FALSE(prepared.is_diagonal);
   EXPECT_FLOAT_EQ(prepared.square(2, 2), 0.01f);
 }
 
-TEST(PreparedHessian, RaisesDampingUntilItIsPositiveDefinite) {
-  Matrix<double> h(2, 2);
-  h(0, 0) = h(1, 1) = 1;
-  h(1, 0) = h(0, 1) = 1.05;  // no second moment has this; damping 0.01 does not mend it, 0.1 does
-  const auto prepared = prepare(h, std::vector<float>{1, 1}, identity(2), 0.01);
-  EXPECT_DOUBLE_EQ(prepared.damp_fraction, 0.1);
-  ASSERT_EQ(prepared.remarks.size(), 1);
-  EXPECT_THAT(prepared.remarks[0], HasSubstr("damping raised from 0.01 to 0.1"));
+/// What prepare_hessian says of @p h at this dampening; empty: nothing is wrong with it.
+std::string problem_of(const Matrix<double>& h, double damp_fraction) {
+  try {
+    prepare(h, std::vector<float>(h.rows(), 1), identity(h.rows()), damp_fraction);
+    return "";
+  } catch (const LayerFailure& failure) {
+    return failure.what();
+  }
 }
 
-TEST(PreparedHessian, FallsBackToTheDiagonalAndSaysSo) {
+TEST(PreparedHessian, RefusesWhatIsNotPositiveDefiniteAtTheDampeningAsked) {
   Matrix<double> h(2, 2);
   h(0, 0) = h(1, 1) = 1;
-  h(1, 0) = h(0, 1) = 50;
-  const auto prepared = prepare(h, std::vector<float>{1, 1}, identity(2), 0.01);
-  EXPECT_TRUE(prepared.is_diagonal);
-  EXPECT_FLOAT_EQ(prepared.square(1, 0), 0);
-  EXPECT_FLOAT_EQ(prepared.inverse_upper(0, 1), 0);
-  EXPECT_FLOAT_EQ(prepared.inverse_upper(1, 1), 1 / std::sqrt(1.01f));
-  EXPECT_THAT(prepared.remarks.back(), HasSubstr("only the Hessian's diagonal"));
+  h(1, 0) = h(0, 1) = 1.05;  // no second moment has this; 0.01 does not mend it, 0.1 does
+  EXPECT_EQ(problem_of(h, 0.01), "the Hessian is not positive definite at a dampening of 0.01");
+  EXPECT_EQ(problem_of(h, 0.1), "");
+}
+
+TEST(PreparedHessian, RefusesFewerTokensThanColumnsWithoutDampening) {
+  const auto h = test::random_hessian(9, 4, 3);  // of rank 4
+  EXPECT_THAT(problem_of(h, 0), HasSubstr("not positive definite at a dampening of 0"));
+  EXPECT_EQ(problem_of(h, 0.05), "");
+}
+
+TEST(PreparedHessian, RefusesNumbersThatAreNotFinite) {
+  for (const double bad : {std::nan(""), HUGE_VAL}) {
+    auto h = test::random_hessian(4, 20, 3);
+    h(2, 1) = h(1, 2) = bad;
+    EXPECT_THAT(problem_of(h, 0.05), HasSubstr("not positive definite")) << bad;
+  }
 }
 
 }  // namespace

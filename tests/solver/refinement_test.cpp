@@ -13,7 +13,7 @@ namespace {
 double quantize(Workbench& bench) {
   double loss = 0;
   for (RowTile& tile : bench.tiles) {
-    quantize_columns(bench.prepared.inverse_upper, bench.layout.segments, bench.assigners, tile);
+    quantize_columns(bench.inverse_upper, bench.layout.segments, bench.assigners, tile);
     loss += refresh_gradient(bench.square, tile);
   }
   return loss;

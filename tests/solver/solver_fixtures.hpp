@@ -16,8 +16,7 @@ struct Workbench {
   Matrix<double> hessian;
   ColumnNorm norm;
   ColumnLayout layout;
-  PreparedHessian prepared;
-  Matrix<float> square;
+  Matrix<float> inverse_upper, square;
   std::vector<RowTile> tiles;
   std::vector<Codebook> codebooks;
   std::vector<VectorAssigner> assigners;
@@ -27,8 +26,8 @@ struct Workbench {
     norm = normalize_columns(weight, settings.normalize, StoredType::float16);
     const auto importance = column_importance(hessian, norm.scale, 0.01);
     layout = lay_out_columns(rows, importance, settings);
-    prepared = prepare_hessian(threads, hessian, norm.scale, layout.perm, 0.01);
-    square = prepared_square(prepared, hessian, norm.scale, layout.perm);
+    inverse_upper = prepared_inverse_upper(threads, hessian, norm.scale, layout.perm, 0.01);
+    square = prepared_square(hessian, norm.scale, layout.perm, 0.01);
     tiles = make_row_tiles(threads, weight, norm, layout);
     std::vector<float> by_position;
     for (const auto column : layout.perm) by_position.push_back(static_cast<float>(importance[column]));

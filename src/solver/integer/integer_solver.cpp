@@ -95,19 +95,17 @@ IntegerResult solve_integers(Threads& threads, const LayerProblem& problem,
   if (settings.rounding == Rounding::rtn) {
     threads.for_each(tiles.size(), [&](std::size_t t) { round_columns(rule, layout, tiles[t]); });
   } else {
-    const PreparedHessian hessian =
-        prepare_hessian(threads, problem.hessian, ones, layout.perm, damp_fraction);
-    report.damp_fraction = hessian.damp_fraction;
-    report.is_degraded = hessian.is_diagonal;
-    report.remarks = hessian.remarks;
+    const Matrix<float> inverse_upper = prepared_inverse_upper(
+        threads, problem.hessian, ones, layout.perm, damp_fraction);
     // Sharing one scale, rows of a tensor are not independent: its scale stays.
     const int rounds =
         settings.effective_granularity() == Granularity::tensor ? 0 : settings.refine_rounds;
     const Matrix<float> square =
-        rounds > 0 ? prepared_square(hessian, problem.hessian, ones, layout.perm) : Matrix<float>();
+        rounds > 0 ? prepared_square(problem.hessian, ones, layout.perm, damp_fraction)
+                   : Matrix<float>();
     threads.for_each(tiles.size(), [&](std::size_t t) {
       quantize_columns(
-          hessian.inverse_upper,
+          inverse_upper,
           [&](std::size_t p, std::span<const float> x, std::span<float> chosen) {
             round_to_grid(rule, layout, p, x, tiles[t], chosen);
           },

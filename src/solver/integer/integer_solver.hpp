@@ -18,6 +18,7 @@ struct IntegerResult {
 /// refinement (integer_refinement.hpp). Scales are those of neighbouring columns whatever the order
 /// of the pass. The layer has no bias and no input quantization yet. Same problem, settings and
 /// type give the same bytes for any number of threads.
+/// Throws LayerFailure when the dampened Hessian is not positive definite.
 /// @pre hessian is square with weight.cols rows
 IntegerResult solve_integers(Threads& threads, const LayerProblem& problem,
                              const IntegerSettings& settings, double damp_fraction,

@@ -110,26 +110,25 @@ VptqResult solve_vptq(Threads& threads, const LayerProblem& problem, const VptqS
   const ColumnNorm norm = normalize_columns(problem.weight, settings.normalize, stored_type);
   const auto importance = column_importance(problem.hessian, norm.scale, damp_fraction);
   const ColumnLayout layout = lay_out_columns(problem.weight.rows, importance, settings);
-  PreparedHessian hessian =
-      prepare_hessian(threads, problem.hessian, norm.scale, layout.perm, damp_fraction);
+  Matrix<float> inverse_upper =
+      prepared_inverse_upper(threads, problem.hessian, norm.scale, layout.perm, damp_fraction);
 
   std::vector<RowTile> tiles = make_row_tiles(threads, problem.weight, norm, layout);
   std::vector<Codebook> codebooks = train_codebooks(threads, tiles, layout, by_position(importance, layout.perm),
                                                     settings, problem.name, stored_type);
   const auto assigners = make_assigners(codebooks, settings);
   threads.for_each(tiles.size(), [&](std::size_t t) {
-    quantize_columns(hessian.inverse_upper, layout.segments, assigners, tiles[t]);
+    quantize_columns(inverse_upper, layout.segments, assigners, tiles[t]);
   });
-  hessian.inverse_upper = {};  // before its square is made: at 28,672 channels each takes 3.3 GB
+  inverse_upper = {};  // before its square is made: at 28,672 channels each takes 3.3 GB
   if (settings.refine_rounds > 0) {
-    refine(threads, prepared_square(hessian, problem.hessian, norm.scale, layout.perm),
+    refine(threads, prepared_square(problem.hessian, norm.scale, layout.perm, damp_fraction),
            layout.segments, tiles, codebooks, settings, stored_type);
   }
 
   VptqLayer layer = make_layer(problem, norm, layout, tiles, codebooks, stored_type);
   report.proxy_error = relative_proxy_error(threads, problem, dequantize(layer));
-  report.damp_fraction = hessian.damp_fraction;
-  report.is_degraded = hessian.is_diagonal;
+  report.damp_fraction = damp_fraction;
   report.num_dead_columns = count_dead_columns(problem.hessian);
   if (report.num_dead_columns > 0) {
     report.remarks.push_back(fmt::format("{} of {} columns saw no input (their weights are kept as near as the codebook has them)",
@@ -139,7 +138,6 @@ VptqResult solve_vptq(Threads& threads, const LayerProblem& problem, const VptqS
     report.remarks.push_back(fmt::format("{} columns are constant (stored exactly, up to the type's rounding)", norm.num_constant));
   }
   append(report.remarks, layout.remarks);
-  append(report.remarks, hessian.remarks);
   return {std::move(layer), std::move(report)};
 }
 

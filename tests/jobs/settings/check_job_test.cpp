@@ -39,6 +39,16 @@ TEST(CheckJob, SomethingIsQuantized) {
             "pattern, such as '.*_proj'.");
 }
 
+TEST(CheckJob, RungsRise) {
+  EXPECT_EQ(message_for("quantize: {ladder: {dampening: [], fallback: keep}}\n"), "no problem");
+  EXPECT_EQ(
+      message_for("quantize:\n  ladder:\n    dampening: [0.5, 0.5]\n"),
+      "a.yaml:9: quantize.ladder.dampening[1] is 0.5 (the try before has 0.5, and a rung that "
+      "failed is not climbed twice). Let them rise.");
+  EXPECT_THAT(message_for("quantize:\n  ladder:\n    fallback: none\n"),
+              testing::HasSubstr("plain, keep"));
+}
+
 TEST(CheckJob, AGateNeedsAScore) {
   EXPECT_EQ(
       message_for("evaluation:\n  max_perplexity_ratio: 1.5\n"),
