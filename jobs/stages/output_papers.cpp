@@ -191,6 +191,7 @@ format::Manifest manifest_of(const PreparedRun& prepared, const AssembledModel& 
     if (file == "config.json") manifest.config = JsonValue::parse(text, file);
   }
   for (const auto& [tensor, form] : assembled.tensor_forms) manifest.tensors[tensor] = {form, ""};
+  manifest.degraded = degraded_layers(prepared, assembled.layers);
   return manifest;
 }
 
