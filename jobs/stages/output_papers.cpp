@@ -128,7 +128,7 @@ std::string model_card_of(const PreparedRun& prepared, const AssembledModel& ass
 }
 
 format::Manifest manifest_of(const PreparedRun& prepared, const RunReport& report,
-                             const std::filesystem::path& folder) {
+                             std::map<std::string, format::FileRecord> files) {
   format::Manifest manifest;
   manifest.versions["tessera"] = TESSERA_VERSION;
   manifest.versions["compiler"] = "GCC " __VERSION__;
@@ -145,7 +145,7 @@ format::Manifest manifest_of(const PreparedRun& prepared, const RunReport& repor
       .set("mean_proxy_error", report.mean_proxy_error);
   if (report.original) manifest.scores.set("original", perplexity_json(*report.original));
   if (report.quantized) manifest.scores.set("quantized", perplexity_json(*report.quantized));
-  manifest.files = format::record_files(folder);
+  manifest.files = std::move(files);
   return manifest;
 }
 

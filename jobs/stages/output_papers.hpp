@@ -1,5 +1,5 @@
 #pragma once
-#include <filesystem>
+#include <map>
 #include <string>
 
 #include "format/manifest.hpp"
@@ -16,8 +16,8 @@ namespace tessera::jobs {
 std::string model_card_of(const PreparedRun& prepared, const AssembledModel& assembled,
                           const Scores& scores);
 
-/// tessera_manifest.json of the complete @p folder.
+/// tessera_manifest.json of an output that consists of @p files.
 format::Manifest manifest_of(const PreparedRun& prepared, const RunReport& report,
-                             const std::filesystem::path& folder);
+                             std::map<std::string, format::FileRecord> files);
 
 }  // namespace tessera::jobs

@@ -116,7 +116,7 @@ RunReport publish_as_first(RunContext& run, const PreparedRun& prepared,
   const Path& output = prepared.job.output.dir;
   const Path partial = partial_folder(output);
   write_file_atomically(partial / "README.md", model_card_of(prepared, assembled, scores));
-  format::write_manifest(partial, manifest_of(prepared, report, partial));
+  format::write_manifest(partial, manifest_of(prepared, report, format::record_files(partial)));
   publish_folder(output);
   write_reports(report, work);
   work.record_finished(digest_of_file(output / format::kManifestName));

@@ -57,17 +57,23 @@ void require_residual_sizes(const PreparedRun& prepared) {
   }
 }
 
+ResidualContents residual_contents(const PreparedRun& prepared, const WorkFolder& work,
+                                   const AssembledModel& assembled) {
+  const auto load = [&prepared, &work](const std::string& name) {
+    return load_solved(work, layer_named(prepared, name)).residual;
+  };
+  return {format::residual_tensors(sizes_of(prepared), load),
+          format::metadata_of(info_of(prepared, assembled))};
+}
+
 void write_residual_files(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
                           const Path& folder, AssembledModel& assembled) {
   if (!prepared.job.residual.is_wanted()) return;
   assembled.residual_budget = plan_residual_budget(prepared, assembled.layers);
-  const auto load = [&](const std::string& name) {
-    return load_solved(work, layer_named(prepared, name)).residual;
-  };
-  const auto tensors = format::residual_tensors(sizes_of(prepared), load);
+  const auto contents = residual_contents(prepared, work, assembled);
   WrittenShards written =
-      write_shards(run, folder, tensors, prepared.job.output.max_shard_size, format::kResidualStem,
-                   format::metadata_of(info_of(prepared, assembled)));
+      write_shards(run, folder, contents.tensors, prepared.job.output.max_shard_size,
+                   format::kResidualStem, contents.metadata);
   assembled.residual_digests = std::move(written.digests);
   assembled.residual_bytes = written.bytes;
 }

@@ -80,7 +80,7 @@ std::map<std::string, FileRecord> record_files(const fs::path& folder) {
   return files;
 }
 
-void write_manifest(const fs::path& folder, const Manifest& manifest) {
+std::string manifest_text(const Manifest& manifest) {
   JsonValue files = JsonValue::object();
   for (const auto& [name, file] : manifest.files) {
     files.set(name, JsonValue::object().set("bytes", file.bytes).set("sha256", file.sha256));
@@ -92,7 +92,11 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
                                  .set("job", manifest.job)
                                  .set("scores", manifest.scores)
                                  .set("files", std::move(files));
-  write_file_atomically(folder / kManifestName, document.to_text(2) + "\n");
+  return document.to_text(2) + "\n";
+}
+
+void write_manifest(const fs::path& folder, const Manifest& manifest) {
+  write_file_atomically(folder / kManifestName, manifest_text(manifest));
 }
 
 Manifest read_manifest(const fs::path& folder) {

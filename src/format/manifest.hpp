@@ -30,6 +30,9 @@ struct Manifest {
 /// Size and digest of every file in @p folder (and below), the manifest itself left out.
 std::map<std::string, FileRecord> record_files(const std::filesystem::path& folder);
 
+/// The text of tessera_manifest.json.
+std::string manifest_text(const Manifest& manifest);
+
 /// Writes <folder>/tessera_manifest.json; equal manifests give equal bytes.
 void write_manifest(const std::filesystem::path& folder, const Manifest& manifest);
 
