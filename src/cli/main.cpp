@@ -22,7 +22,8 @@ struct Verb {
   int (*function)(const Arguments&);
 };
 
-const std::array<Verb, 9> kVerbs = {{
+const std::array<Verb, 10> kVerbs = {{
+    {"plan", "what a job will cost: memory, disk, time, a batch script's lines", plan_verb},
     {"run", "quantize a model as a job file says", run_verb},
     {"eval", "perplexity of a model folder, plain or packed", eval_verb},
     {"generate", "continue a text with a model folder, plain or packed", generate_verb},
