@@ -14,7 +14,7 @@ using Bytes = std::uint64_t;
 /// Headers, checksums and the seal of a file with one array, and with a layer's two dozen.
 constexpr Bytes kArrayOverhead = 5'000, kLayerOverhead = 14'600;
 /// Journals, reports, logs: of the run, and a line or two for each layer.
-constexpr Bytes kPapers = 300'000, kPapersOfLayer = 1'500;
+constexpr Bytes kPapers = 40'000, kPapersOfLayer = 1'500;
 
 Bytes layer_bytes(const solver::VptqLayer& l, bool keeps_permutation) {
   const auto rows = [&](Bytes length) { return (l.out_features + length - 1) / length; };

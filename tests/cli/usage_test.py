@@ -6,7 +6,7 @@ import unittest
 
 from program import BAD_INPUT, ProgramTest
 
-VERBS = ("run", "eval", "inspect", "status", "verify", "compare", "redo", "merge")
+VERBS = ("plan", "run", "eval", "inspect", "status", "verify", "compare", "redo", "merge")
 
 
 class Usage(ProgramTest):

@@ -91,5 +91,35 @@ TEST(MemoryPlan, SaysBeforeStartingWhatCannotFitAndWhy) {
                                               HasSubstr("at least"), HasSubstr("weights"))));
 }
 
+// Resident sets of the sample model's 2-bit job with two threads: 297 MB at the most while it
+// calibrated on 64 x 512 tokens, 408 MB while 40 windows of 2048 were scored.
+TEST(MemoryPlan, IsWithinATenthOfWhatWasMeasured) {
+  QuantizeJob j = job(0);
+  j.calibration.num_samples = 64;
+  j.evaluation.text = "text.txt";
+  j.evaluation.windows = 40;
+  const auto planned = plan_memory(j, config(), plan_units(config(), j.quantize), 1, 2);
+  EXPECT_NEAR(static_cast<double>(planned.calibrate_bytes), 297e6, 29.7e6);
+  EXPECT_NEAR(static_cast<double>(planned.evaluate_bytes), 408e6, 40.8e6);
+  EXPECT_EQ(planned.peak_bytes(), planned.evaluate_bytes);
+  EXPECT_EQ(planned.costliest_stage(), "evaluating");
+}
+
+// By hand, for a down projection of a 70B model: weights once, the Hessian as it is stored, damped,
+// factored and inverted.
+TEST(MemoryPlan, ALargeLayersSolveIsItsHessiansFourTimes) {
+  model::ModelConfig large = config();
+  large.hidden_size = 8192;
+  large.intermediate_size = 28672;
+  large.num_heads = 64;
+  large.num_kv_heads = 8;
+  large.head_dim = 128;
+  large.num_blocks = 1;
+  const QuantizeJob j = job(0);
+  const auto planned = plan_memory(j, large, plan_units(large, j.quantize), 1, 1);
+  const double by_hand = 4.0 * 8192 * 28672 + 4 * 8.0 * 28672 * 28672;
+  EXPECT_NEAR(static_cast<double>(planned.solve_bytes), by_hand, 0.01 * by_hand);
+}
+
 }  // namespace
 }  // namespace tessera::jobs
