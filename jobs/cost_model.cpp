@@ -5,15 +5,13 @@
 #include "core/error.hpp"
 
 namespace tessera::jobs {
-namespace {
 
-double list_schedule(const std::vector<double>& costs, std::size_t num_ranks) {
+double list_schedule(const std::vector<double>& seconds, std::size_t num_ranks) {
+  require(num_ranks >= 1, "a run has a rank");
   std::vector<double> busy_until(num_ranks);
-  for (const double cost : costs) *std::ranges::min_element(busy_until) += cost;
+  for (const double unit : seconds) *std::ranges::min_element(busy_until) += unit;
   return *std::ranges::max_element(busy_until);
 }
-
-}  // namespace
 
 PredictedTime predict_time(const RunShape& shape, const RunRates& rates, std::size_t num_ranks) {
   require(num_ranks >= 1, "a run has a rank");

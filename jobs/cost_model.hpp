@@ -31,6 +31,10 @@ struct PredictedTime {
   double total() const { return calibrate_seconds + solve_seconds; }
 };
 
+/// When the last of @p num_ranks ranks ends, where each unit of @p seconds, in order, goes to the
+/// rank that is free first. @pre num_ranks >= 1
+double list_schedule(const std::vector<double>& seconds, std::size_t num_ranks);
+
 /// Calibration goes in rounds: ceil(shards / ranks) shards a block on the busiest rank, and as many
 /// reductions, in each of which a rank hands out all of its partial but its own slab. The solve is
 /// a list schedule: each unit, in order, goes to the rank that is free first.

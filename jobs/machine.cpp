@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -80,6 +81,10 @@ std::uint64_t peak_memory_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+void release_free_memory() {
+  static_cast<void>(malloc_trim(0));
 }
 
 }  // namespace tessera::jobs

@@ -1,173 +1,253 @@
 #include "jobs/memory_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
-#include <string>
 
 #include <fmt/core.h>
 
+#include "cluster/reduce_to_owners.hpp"
 #include "core/error.hpp"
 #include "core/human_text.hpp"
+#include "evaluation/perplexity.hpp"
 #include "forward/block.hpp"
+#include "forward/embedding.hpp"
 #include "jobs/depth_groups.hpp"
+#include "jobs/equalized_weights.hpp"
+#include "jobs/planned_windows.hpp"
+#include "jobs/solve_memory.hpp"
+#include "linalg/syrk.hpp"
 
 namespace tessera::jobs {
 namespace {
 
 using Bytes = std::uint64_t;
 
-/// The program itself, its libraries, tokens, plans, message buffers.
-constexpr Bytes kProgram = Bytes{100} << 20;
+/// The program's and its libraries' pages, and tokens.
+constexpr Bytes kProgram = Bytes{30} << 20;
+/// What the allocator keeps of freed blocks below its 32 MiB while statistics and layers come and
+/// go, and while a model is only walked through. Measured, with small models.
+constexpr Bytes kKept = Bytes{50} << 20, kKeptWalking = Bytes{16} << 20;
 constexpr Bytes kBatchTokens = 4096;
 
-struct Sizes {
-  Bytes weights = 0;        ///< one block's, as they are multiplied, and a layer as it is read
-  Bytes intermediates = 0;  ///< of a batch inside a block
-  Bytes scratch = 0;        ///< of each thread inside a block
-  Bytes partial = 0;        ///< statistics of one block, whole Hessians
-  Bytes ends = 0;           ///< embedding and head, and one of them in another form
-  Bytes both_ends = 0;      ///< those of the original and of the packed model
-  Bytes solve = 0;          ///< the costliest layer's solve
+struct NamedStage {
+  const char* name;
+  Bytes bytes;
+  const char* why;
 };
 
-/// While a Hessian is factored: itself (fp64), its factor's triangle (fp64) and the inverse of that
-/// (fp32), or with integers then the square (fp32); the weights, their tiles and what is rounded of
-/// them (fp32). While codebooks are found: the Hessian, one square in fp32, and the vectors that are
-/// clustered twice.
-Bytes solve_bytes(const model::LinearLayer& layer) {
-  const Bytes n = layer.in_features, m = layer.out_features;
-  const Bytes square = n * n * sizeof(float), weights = m * n * sizeof(float);
-  return std::max(4 * square + 4 * weights, 3 * square + 8 * weights);
+std::array<NamedStage, 6> stages_of(const MemoryPlan& plan, Bytes evaluate_bytes) {
+  return {{
+      {"calibrating", plan.calibrate_bytes,
+       "one block's weights and statistics, and one calibration shard"},
+      {"equalizing", plan.equalize_bytes, "the weights that read an input and its Hessian"},
+      {"allocating", plan.allocate_bytes,
+       "one block's weights and the hidden states of quantize.budget.samples, for each kind of layer"},
+      {"solving", plan.solve_bytes, "the largest layer's weights and Hessian"},
+      {"assembling", plan.assemble_bytes, "the embedding or the head"},
+      {"evaluating", evaluate_bytes, "both models' embeddings, one block and one batch"},
+  }};
 }
 
-/// With residuals also what compensation leaves and what is minimized; the residual's codes and its
-/// decoded form; the kept tokens, and those that each way of choosing keeps.
-Bytes residual_bytes(const model::LinearLayer& layer, const calibration::StatisticsExtras& extras) {
-  constexpr Bytes kWaysOfChoosing = 12;
-  const Bytes n = layer.in_features, m = layer.out_features;
-  const Bytes hessians = extras.k_chunk > 0 ? 3 * n * n * sizeof(double) : 0;
-  return hessians + m * n * (1 + sizeof(float)) +
-         (kWaysOfChoosing + 2) * extras.sample.num_rows * n * sizeof(float);
-}
-
-Sizes sizes_of(const QuantizeJob& job, const model::ModelConfig& config,
-               const std::vector<LayerUnit>& units) {
-  Sizes sizes;
-  const calibration::StatisticsExtras extras = extras_of(job);
-  Bytes largest = 0;
-  for (const auto& layer : model::linear_layers(config, 0)) {
-    const Bytes bytes = sizeof(float) * layer.in_features * layer.out_features;
-    sizes.weights += bytes;
-    largest = std::max(largest, bytes);
+/// What the stages hold, part by part.
+class StageMemory {
+ public:
+  StageMemory(const QuantizeJob& job, const model::ModelConfig& config,
+              const std::vector<LayerUnit>& units, Bytes num_ranks, Bytes num_threads)
+      : job_(job),
+        config_(config),
+        units_(units),
+        extras_(extras_of(job)),
+        num_ranks_(num_ranks),
+        num_threads_(num_threads) {
+    for (const auto& layer : model::linear_layers(config, 0)) {
+      const Bytes bytes = sizeof(float) * layer.in_features * layer.out_features;
+      block_ += bytes;
+      largest_ = std::max(largest_, bytes);
+    }
   }
-  sizes.weights += 2 * largest;
-  const Bytes length =
-      static_cast<Bytes>(std::max(job.calibration.max_seq_length,
-                                  job.evaluation.is_wanted() ? job.evaluation.context_length : 1));
-  const Bytes tokens = std::max(kBatchTokens, length);
-  sizes.intermediates = sizeof(float) * tokens *
-                        (2 * config.hidden_size + config.q_size() + 2 * config.kv_size() +
-                         2 * config.intermediate_size +
-                         config.experts_per_token * (2 * config.hidden_size + config.expert_size));
-  sizes.scratch = (Bytes{8} << 20) + sizeof(float) * forward::BlockForward::kTokenTile *
-                                         (2 * config.intermediate_size + config.hidden_size);
-  for (const auto& role : roles_of_block(units, units.front().layer.block)) {
-    const Bytes n = channels_of(config, role);
-    const Bytes triangles = extras.k_chunk > 0 ? 2 : 1;
-    sizes.partial += triangles * n * n * sizeof(double) + extras.sample.num_rows * n * sizeof(float);
+
+  /// The embedding's table, positions and the head, as products read them.
+  Bytes ends() const {
+    const bool has_positions = config_.positions == model::Positions::learned;
+    const Bytes positions = has_positions ? config_.max_positions + model::kPositionOffset : 0;
+    const Bytes heads = config_.tied_embeddings ? 1 : 2;
+    return sizeof(float) * config_.hidden_size * (heads * config_.vocab_size + positions);
   }
-  const bool has_positions = config.positions == model::Positions::learned;
-  const Bytes rows = config.vocab_size + (has_positions ? config.max_positions : 0);
-  const Bytes table = sizeof(float) * config.hidden_size * rows;
-  const Bytes tables = config.tied_embeddings ? 1 : 2;
-  sizes.ends = table * (tables + 1);  // one as it is read
-  sizes.both_ends = table * (2 * tables + 1);
-  for (const LayerUnit& unit : units) {
-    const Bytes residual = job.residual.is_wanted() ? residual_bytes(unit.layer, extras) : 0;
-    sizes.solve = std::max(sizes.solve, solve_bytes(unit.layer) + residual);
+
+  /// A block at work on batches of sequences of @p length: its weights, which are plain one by one
+  /// while they are read, what the batch is inside, and a tile for each thread.
+  Bytes forward(Bytes length) const {
+    const Bytes batch = std::max<Bytes>(1, kBatchTokens / length) * length;
+    const Bytes per_token =
+        config_.hidden_size + config_.q_size() + 2 * config_.kv_size() + config_.intermediate_size +
+        (config_.num_experts > 0
+             ? config_.hidden_size +
+                   config_.experts_per_token * (2 * config_.hidden_size + config_.expert_size)
+             : 0);
+    const Bytes tiles = num_threads_ * forward::BlockForward::kTokenTile *
+                        (config_.intermediate_size + 2 * config_.hidden_size);
+    return block_ + largest_ + sizeof(float) * (batch * per_token + tiles);
   }
-  return sizes;
+
+  /// Whole sums of one block's inputs (its partial), this rank's slabs, a tile's operands and the
+  /// messages of a reduction.
+  Bytes statistics() const {
+    const Bytes squares = extras_.k_chunk > 0 ? 2 : 1;
+    Bytes partial = 0, slabs = 0, widest = 0;
+    for (const auto& role : roles_of_block(units_, units_.front().layer.block)) {
+      const Bytes n = channels_of(config_, role);
+      const Bytes rows = extras_.sample.num_rows * n;
+      partial += squares * n * n * sizeof(double) + rows * sizeof(float);
+      slabs += (squares * n * (n + 1) / 2 + rows) * sizeof(double);
+      widest = std::max(widest, n);
+    }
+    const Bytes operands = 2 * sizeof(float) * linalg::kSyrkTileRows * widest;
+    const Bytes copy_left = extras_.k_chunk > 0 ? sizeof(float) * kBatchTokens * widest : 0;
+    const auto shards = static_cast<Bytes>(job_.calibration.num_shards);
+    const Bytes messages = sizeof(double) * cluster::kReductionChunk *
+                           (num_ranks_ + std::min(num_ranks_, shards));
+    return partial + slabs / num_ranks_ + operands + copy_left + messages;
+  }
+
+  /// Activations of one calibration shard.
+  Bytes shard() const {
+    const auto shards = static_cast<Bytes>(job_.calibration.num_shards);
+    const auto samples = static_cast<Bytes>(job_.calibration.num_samples);
+    return hidden((samples + shards - 1) / shards *
+                  static_cast<Bytes>(job_.calibration.max_seq_length));
+  }
+  /// Of all shards that the first rank moves.
+  Bytes own_shards() const {
+    const auto shards = static_cast<Bytes>(job_.calibration.num_shards);
+    return shard() * ((shards + num_ranks_ - 1) / num_ranks_);
+  }
+  Bytes hidden(Bytes tokens) const { return tokens * config_.hidden_size * sizeof(float); }
+
+  Bytes calibrate(Bytes hidden) const {
+    const auto length = static_cast<Bytes>(job_.calibration.max_seq_length);
+    return kProgram + kKept + hidden + std::max(ends(), forward(length) + statistics());
+  }
+
+  Bytes equalize() const {
+    if (!equalizes(job_.quantize)) return 0;
+    Bytes most = 0;
+    for (const auto& role : roles_of_block(units_, units_.front().layer.block)) {
+      const Bytes n = channels_of(config_, role);
+      Bytes weights = 0;
+      for (const LayerUnit& unit : units_) {
+        if (unit.layer.block != units_.front().layer.block) break;
+        if (balanced_as(unit.layer.input()) != role) continue;
+        weights += sizeof(float) * unit.layer.in_features * unit.layer.out_features;
+      }
+      // The sums, the Hessian, and in fp32 its full square; kept tokens, as they are and rounded.
+      const Bytes rows = 3 * sizeof(float) * extras_.sample.num_rows * n;
+      most = std::max(most, weights + n * n * (2 * sizeof(double) + sizeof(float)) + rows);
+    }
+    return kProgram + kKept + most;
+  }
+
+  /// Divergences are measured on some samples, for all kinds of layers of a group of blocks at once,
+  /// beside the original's and those before the group; 0 where none are.
+  Bytes allocate() const {
+    const BudgetSettings& budget = job_.quantize.budget;
+    if (!budget.is_wanted() || budget.measure != LossMeasure::divergence) return 0;
+    std::set<std::string> kinds;
+    for (const LayerUnit& unit : units_) kinds.insert(kind_of(unit.layer));
+    const auto length = static_cast<Bytes>(job_.calibration.max_seq_length);
+    const auto samples = static_cast<Bytes>(std::min(budget.samples, job_.calibration.num_samples));
+    return kProgram + kKept + ends() + forward(length) + (kinds.size() + 2) * hidden(samples * length);
+  }
+
+  Bytes solve() const {
+    Bytes most = 0;
+    for (const LayerUnit& unit : units_) {
+      most = std::max(most, solve_bytes(job_, unit, extras_, num_threads_));
+    }
+    return kProgram + kKept + most;
+  }
+
+  /// One tensor as it is read and as it is written.
+  Bytes assemble() const {
+    return kProgram + kKeptWalking + 2 * sizeof(float) * config_.hidden_size * config_.vocab_size;
+  }
+
+  Bytes evaluate(Bytes hidden) const {
+    const auto length = static_cast<Bytes>(job_.evaluation.context_length);
+    const Bytes head = num_threads_ * sizeof(float) * forward::EmbeddingAndHead::kHeadTile *
+                       (config_.hidden_size + forward::EmbeddingAndHead::kVocabularyPanel);
+    return kProgram + kKeptWalking + 2 * ends() + forward(length) + 2 * head + hidden;
+  }
+  /// Of one batch of windows in both models, and of all that are the first rank's.
+  Bytes batch_of_windows() const {
+    return 2 * hidden(std::max(kBatchTokens, static_cast<Bytes>(job_.evaluation.context_length)));
+  }
+  Bytes own_windows() const {
+    const auto length = static_cast<std::size_t>(job_.evaluation.context_length);
+    const auto windows = evaluation::windows_of_rank(plan_windows(job_).count, length, 0, num_ranks_);
+    return 2 * hidden(windows.size() * length);
+  }
+
+ private:
+  const QuantizeJob& job_;
+  const model::ModelConfig& config_;
+  const std::vector<LayerUnit>& units_;
+  const calibration::StatisticsExtras extras_;
+  const Bytes num_ranks_, num_threads_;
+  Bytes block_ = 0, largest_ = 0;  ///< weights of a block, and of its largest layer, in fp32
+};
+
+}  // namespace
+
+std::uint64_t MemoryPlan::peak_bytes() const {
+  return std::ranges::max(stages_of(*this, evaluate_bytes), {}, &NamedStage::bytes).bytes;
 }
 
-/// Divergences are measured on some samples, for all kinds of layers of a group of blocks at once,
-/// beside the original's and those before the group; 0 where none are.
-Bytes allocate_bytes(const QuantizeJob& job, const model::ModelConfig& config,
-                     const std::vector<LayerUnit>& units, const Sizes& sizes) {
-  const BudgetSettings& budget = job.quantize.budget;
-  if (!budget.is_wanted() || budget.measure != LossMeasure::divergence) return 0;
-  std::set<std::string> kinds;
-  for (const LayerUnit& unit : units) kinds.insert(kind_of(unit.layer));
-  const auto tokens = static_cast<Bytes>(std::min(budget.samples, job.calibration.num_samples)) *
-                      static_cast<Bytes>(job.calibration.max_seq_length);
-  return kProgram + sizes.ends + sizes.weights + sizes.intermediates +
-         (kinds.size() + 2) * tokens * config.hidden_size * sizeof(float);
+std::string MemoryPlan::costliest_stage() const {
+  return std::ranges::max(stages_of(*this, evaluate_bytes), {}, &NamedStage::bytes).name;
 }
 
-void require_bound(const MemoryPlan& plan, Bytes allocate, Bytes bound) {
-  struct Stage {
-    const char* name;
-    Bytes bytes;
-    const char* why;
-  };
-  for (const Stage& stage : {
-           Stage{"calibrating", plan.calibrate_bytes,
-                 "one block's weights and statistics, and one calibration shard"},
-           Stage{"allocating", allocate, "one block's weights and the hidden states of "
-                                         "quantize.budget.samples, for each kind of layer"},
-           Stage{"solving", plan.solve_bytes, "the largest layer's weights and Hessian"},
-           Stage{"assembling", plan.assemble_bytes, "the embedding and the head"},
-           Stage{"evaluating", plan.evaluate_bytes,
-                 "both models' embeddings, one block and one batch"},
-       }) {
-    if (stage.bytes <= bound) continue;
-    throw InputError(
+MemoryPlan reckon_memory(const QuantizeJob& job, const model::ModelConfig& config,
+                         const std::vector<LayerUnit>& units, std::size_t num_ranks,
+                         std::size_t num_threads) {
+  const Bytes bound = job.runtime.host_memory;
+  const StageMemory memory(job, config, units, num_ranks, num_threads);
+  const Bytes own_shards = memory.own_shards();
+  MemoryPlan plan;
+  plan.hidden_in_memory = bound == 0 || memory.calibrate(own_shards) <= bound;
+  plan.calibrate_bytes = memory.calibrate(plan.hidden_in_memory ? own_shards : memory.shard());
+  plan.equalize_bytes = memory.equalize();
+  plan.allocate_bytes = memory.allocate();
+  plan.solve_bytes = memory.solve();
+  plan.assemble_bytes = memory.assemble();
+  if (!job.evaluation.is_wanted()) return plan;
+  const Bytes least = memory.batch_of_windows(), fixed = memory.evaluate(0);
+  plan.least_evaluate_bytes = fixed + least;
+  if (bound > 0) plan.max_hidden_bytes = std::max(least, bound > fixed ? bound - fixed : 0);
+  const Bytes wanted = std::max(least, memory.own_windows());
+  plan.evaluate_bytes = fixed + (bound > 0 ? std::min(wanted, plan.max_hidden_bytes) : wanted);
+  return plan;
+}
+
+std::vector<std::string> memory_problems(const MemoryPlan& plan, std::uint64_t bound) {
+  std::vector<std::string> problems;
+  for (const NamedStage& stage : stages_of(plan, plan.least_evaluate_bytes)) {
+    if (bound == 0 || stage.bytes <= bound) continue;
+    problems.push_back(
         fmt::format("runtime.host_memory is {} ({} takes {} at least: {}). Allow more, or start "
                     "fewer processes a node.",
                     bytes_text(static_cast<double>(bound)), stage.name,
                     bytes_text(static_cast<double>(stage.bytes)), stage.why));
   }
+  return problems;
 }
-
-}  // namespace
 
 MemoryPlan plan_memory(const QuantizeJob& job, const model::ModelConfig& config,
                        const std::vector<LayerUnit>& units, std::size_t num_ranks,
                        std::size_t num_threads) {
-  const Bytes bound = job.runtime.host_memory;
-  const Sizes sizes = sizes_of(job, config, units);
-  const auto hidden_bytes = [&](Bytes tokens) {
-    return tokens * config.hidden_size * sizeof(float);
-  };
-
-  const auto num_shards = static_cast<Bytes>(job.calibration.num_shards);
-  const auto length = static_cast<Bytes>(job.calibration.max_seq_length);
-  const Bytes samples_a_shard =
-      (static_cast<Bytes>(job.calibration.num_samples) + num_shards - 1) / num_shards;
-  const Bytes one_shard = hidden_bytes(samples_a_shard * length);
-  const Bytes own_shards = one_shard * ((num_shards + num_ranks - 1) / num_ranks);
-  // This rank's slabs of the sum, the triangles alone, and messages.
-  constexpr Bytes kSlab = Bytes{128} << 20, kMessage = Bytes{1} << 20;
-  const Bytes triangles = sizes.partial / 2;
-  const Bytes sums =
-      std::min(triangles, triangles / num_ranks + kSlab) + 2 * num_ranks * kMessage;
-  // Tokens are embedded before the partial is there.
-  const Bytes calibrate =
-      kProgram + sizes.weights + sums + num_threads * sizes.scratch +
-      std::max(sizes.ends * 2 / 3, sizes.intermediates + sizes.partial);
-
-  MemoryPlan plan;
-  plan.hidden_in_memory = bound == 0 || calibrate + own_shards <= bound;
-  plan.calibrate_bytes = calibrate + (plan.hidden_in_memory ? own_shards : one_shard);
-  plan.solve_bytes = kProgram + sizes.solve;
-  plan.assemble_bytes = kProgram + sizes.ends;
-  const Bytes evaluate = kProgram + sizes.both_ends + sizes.weights + sizes.intermediates +
-                         num_threads * sizes.scratch;
-  const auto context = static_cast<Bytes>(job.evaluation.context_length);
-  const Bytes least_hidden = 2 * hidden_bytes(std::max(kBatchTokens, context));  // both models'
-  plan.evaluate_bytes = job.evaluation.is_wanted() ? evaluate + least_hidden : 0;
-  if (bound == 0) return plan;
-  plan.max_hidden_bytes = std::max(least_hidden, bound > evaluate ? bound - evaluate : 0);
-  require_bound(plan, allocate_bytes(job, config, units, sizes), bound);
+  const MemoryPlan plan = reckon_memory(job, config, units, num_ranks, num_threads);
+  const auto problems = memory_problems(plan, job.runtime.host_memory);
+  require_input(problems.empty(), problems.empty() ? "" : problems.front());
   return plan;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "jobs/plan.hpp"
@@ -14,13 +15,25 @@ struct MemoryPlan {
   bool hidden_in_memory =
       true;  ///< calibration's hidden states; else read and written a shard at a time
   std::uint64_t max_hidden_bytes = 0;  ///< evaluation's, 0 for all windows at once
-  /// At most, by stage; evaluating with as few windows at hand as possible.
-  std::uint64_t calibrate_bytes = 0, solve_bytes = 0, assemble_bytes = 0, evaluate_bytes = 0;
+  /// The most each stage holds on a rank, 0 for a stage that the job does not have.
+  std::uint64_t calibrate_bytes = 0, equalize_bytes = 0, allocate_bytes = 0, solve_bytes = 0, assemble_bytes = 0,
+                evaluate_bytes = 0;
+  std::uint64_t least_evaluate_bytes = 0;  ///< with as few windows at hand as possible
+
+  std::uint64_t peak_bytes() const;   ///< of the costliest stage
+  std::string costliest_stage() const;  ///< "calibrating"
 };
 
-/// Bounds of what each stage keeps on one of @p num_ranks ranks, and the choices that fit
-/// runtime.host_memory (0: no bound). Throws InputError, before anything is computed, naming the
-/// stage that cannot fit, what it takes at least, and why.
+/// What each stage keeps on the first of @p num_ranks ranks, with the choices that runtime.host_memory
+/// (0: no bound) asks for, whether they fit or not: the resident set, program and libraries included.
+MemoryPlan reckon_memory(const QuantizeJob& job, const model::ModelConfig& config,
+                         const std::vector<LayerUnit>& units, std::size_t num_ranks,
+                         std::size_t num_threads);
+
+/// The stages that cannot fit @p bound (0: none), a sentence each: what they take at least, and why.
+std::vector<std::string> memory_problems(const MemoryPlan& plan, std::uint64_t bound);
+
+/// As reckon_memory; throws InputError with the first problem, before anything is computed.
 MemoryPlan plan_memory(const QuantizeJob& job, const model::ModelConfig& config,
                        const std::vector<LayerUnit>& units, std::size_t num_ranks,
                        std::size_t num_threads);

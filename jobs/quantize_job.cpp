@@ -24,6 +24,7 @@ template <class Stage>
 auto timed(RunContext& run, WorkFolder& work, const std::string& name, Stage&& stage) {
   const auto start = std::chrono::steady_clock::now();
   const auto note = [&] {
+    release_free_memory();  // no stage begins with what another one left
     if (!run.comm.is_first()) return;
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     work.record_stage(name, taken.count(), peak_memory_bytes());

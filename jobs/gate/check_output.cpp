@@ -65,7 +65,7 @@ CheckedOutput check_output(RunContext& run, const PreparedRun& prepared,
   const Verdict mine = cluster::on_all_ranks(run.comm, [&] {
     Verdict verdict;
     const Share share{run.comm.rank(), run.comm.size()};
-    checked.manifest = manifest_of(prepared, assembled, folder);
+    checked.manifest = manifest_of(prepared, assembled, meant_files(prepared, assembled, folder));
     const OutputFiles files(folder);
     if (run.comm.is_first()) check_papers(files, checked.manifest, verdict);
     digests = check_values(files, checked.manifest, share, verdict);

@@ -127,25 +127,18 @@ JsonValue perplexity_json(const evaluation::Perplexity& score) {
       .set("tokens", score.num_tokens);
 }
 
-void add_copied_files(const std::filesystem::path& model, format::Manifest& manifest) {
-  for (const std::string& file : format::companion_files(model)) {
-    const format::FileRecord record = format::record_of(model / file);
-    manifest.inputs["model/" + file] = record.sha256;
-    manifest.files[file] = record;
-  }
-}
-
 void add_weight_files(const std::map<std::string, std::string>& digests, std::string_view stem,
-                      const std::filesystem::path& folder, format::Manifest& manifest) {
+                      const std::filesystem::path& folder,
+                      std::map<std::string, format::FileRecord>& files) {
   const auto bytes_of = [&](const std::string& file) {
     std::error_code missing;
     const auto bytes = std::filesystem::file_size(folder / file, missing);
     return missing ? std::uintmax_t{0} : bytes;
   };
-  for (const auto& [file, digest] : digests) manifest.files[file] = {bytes_of(file), digest};
+  for (const auto& [file, digest] : digests) files[file] = {bytes_of(file), digest};
   const std::string index = model::index_file_name(stem);
   if (digests.size() > 1 && std::filesystem::exists(folder / index)) {
-    manifest.files[index] = format::record_of(folder / index);
+    files[index] = format::record_of(folder / index);
   }
 }
 
@@ -169,8 +162,24 @@ std::string model_card_of(const PreparedRun& prepared, const AssembledModel& ass
   return format::model_card(card);
 }
 
+std::map<std::string, format::FileRecord> meant_files(const PreparedRun& prepared,
+                                                      const AssembledModel& assembled,
+                                                      const std::filesystem::path& folder) {
+  const Path& model = prepared.job.model.path;
+  std::map<std::string, format::FileRecord> files;
+  for (const std::string& file : format::companion_files(model)) {
+    files[file] = format::record_of(model / file);
+  }
+  add_weight_files(assembled.weight_digests, model::kModelStem, folder, files);
+  add_weight_files(assembled.residual_digests, format::kResidualStem, folder, files);
+  for (const auto& [file, text] : config_files(prepared, assembled.sizes)) {
+    files[file] = {text.size(), digest_of_text(text)};
+  }
+  return files;
+}
+
 format::Manifest manifest_of(const PreparedRun& prepared, const AssembledModel& assembled,
-                             const std::filesystem::path& folder) {
+                             std::map<std::string, format::FileRecord> files) {
   format::Manifest manifest;
   manifest.versions["tessera"] = TESSERA_VERSION;
   manifest.versions["compiler"] = "GCC " __VERSION__;
@@ -183,11 +192,11 @@ format::Manifest manifest_of(const PreparedRun& prepared, const AssembledModel& 
     manifest.inputs["evaluation text"] = prepared.evaluation_tokens->text_digest;
   }
   manifest.job = job_text(portable(prepared.job));
-  add_copied_files(prepared.job.model.path, manifest);
-  add_weight_files(assembled.weight_digests, model::kModelStem, folder, manifest);
-  add_weight_files(assembled.residual_digests, format::kResidualStem, folder, manifest);
+  for (const std::string& file : format::companion_files(prepared.job.model.path)) {
+    manifest.inputs["model/" + file] = files.at(file).sha256;
+  }
+  manifest.files = std::move(files);
   for (const auto& [file, text] : config_files(prepared, assembled.sizes)) {
-    manifest.files[file] = {text.size(), digest_of_text(text)};
     if (file == "config.json") manifest.config = JsonValue::parse(text, file);
   }
   for (const auto& [tensor, form] : assembled.tensor_forms) manifest.tensors[tensor] = {form, ""};

@@ -61,21 +61,27 @@ void require_residual_sizes(const PreparedRun& prepared) {
   }
 }
 
+ResidualContents residual_contents(const PreparedRun& prepared, const WorkFolder& work,
+                                   const AssembledModel& assembled) {
+  const auto load = [&prepared, &work](const std::string& name) {
+    return load_solved(work, layer_named(prepared, name)).residual;
+  };
+  std::set<std::string> kept;
+  for (std::size_t l = 0; l < assembled.layers.size(); ++l) {
+    if (assembled.layers[l].is_kept) kept.insert(prepared.units[l].layer.name);
+  }
+  return {format::residual_tensors(sizes_of(prepared, kept), load),
+          format::metadata_of(info_of(prepared, assembled))};
+}
+
 void write_residual_files(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
                           AssembledShards& shards, const Path& folder, AssembledModel& assembled) {
   if (!prepared.job.residual.is_wanted()) return;
   assembled.residual_budget = plan_residual_budget(prepared, assembled.layers);
-  const auto load = [&](const std::string& name) {
-    return load_solved(work, layer_named(prepared, name)).residual;
-  };
-  std::set<std::string> kept;
-  for (std::size_t l = 0; l < prepared.units.size(); ++l) {
-    if (assembled.layers[l].is_kept) kept.insert(prepared.units[l].layer.name);
-  }
-  const auto tensors = format::residual_tensors(sizes_of(prepared, kept), load);
+  const auto contents = residual_contents(prepared, work, assembled);
   WrittenShards written =
-      write_shards(run, shards, folder, tensors, prepared.job.output.max_shard_size,
-                   format::kResidualStem, format::metadata_of(info_of(prepared, assembled)));
+      write_shards(run, shards, folder, contents.tensors, prepared.job.output.max_shard_size,
+                   format::kResidualStem, contents.metadata);
   assembled.residual_digests = std::move(written.digests);
   assembled.tensor_forms.merge(written.forms);
   assembled.residual_bytes = written.bytes;

@@ -1,4 +1,8 @@
 #pragma once
+#include <map>
+#include <string>
+#include <vector>
+
 #include "jobs/assembled_shards.hpp"
 #include "jobs/prepared_run.hpp"
 #include "jobs/run_context.hpp"
@@ -13,6 +17,15 @@ namespace tessera::jobs {
 /// @pre the packed weights are written, and @p assembled has their digests
 void write_residual_files(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
                           AssembledShards& shards, const Path& folder, AssembledModel& assembled);
+
+/// What those files hold, and what their headers say of themselves.
+struct ResidualContents {
+  std::vector<model::TensorToWrite> tensors;  ///< filled from @p work's units
+  std::map<std::string, std::string> metadata;
+};
+/// @pre as write_residual_files; @p work outlives the result
+ResidualContents residual_contents(const PreparedRun& prepared, const WorkFolder& work,
+                                   const AssembledModel& assembled);
 
 /// Throws InputError naming a layer whose residual the file could not hold.
 void require_residual_sizes(const PreparedRun& prepared);

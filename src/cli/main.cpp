@@ -23,7 +23,7 @@ struct Verb {
 };
 
 const auto kVerbs = std::to_array<Verb>({
-    {"plan", "try a job on the ranks it will run on", preflight_verb},
+    {"plan", "what a job will cost: memory, disk, time, a batch script's lines", plan_verb},
     {"run", "quantize a model as a job file says", run_verb},
     {"submit", "hand a job to Slurm, or to the background of this machine", submit_verb},
     {"eval", "perplexity of a model folder, plain or packed", eval_verb},

@@ -11,9 +11,10 @@ enum ExitCode : int {
   kFailed = 1,      ///< the machine's failure, or our bug
   kBadInput = 2,    ///< command line, job or file
   kDegraded = 3,    ///< done, but named layers fell back
-  kGateFailed = 4,  ///< done, but the result is worse than the job, or a bound, allows
+  kGateFailed = 4,  ///< done, but the result is worse than the job, or a bound, allows; a plan: will be
 };
 
+int plan_verb(const Arguments& arguments);
 int run_verb(const Arguments& arguments);
 int preflight_verb(const Arguments& arguments);
 int redo_verb(const Arguments& arguments);

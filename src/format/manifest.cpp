@@ -105,7 +105,7 @@ FileRecord record_of(const fs::path& file) {
   return {fs::file_size(file), digest_of_file(file)};
 }
 
-void write_manifest(const fs::path& folder, const Manifest& manifest) {
+std::string manifest_text(const Manifest& manifest) {
   JsonValue document = JsonValue::object()
                                  .set("manifest_version", kVersion)
                                  .set("versions", object_of(manifest.versions))
@@ -116,7 +116,11 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
                                  .set("config", manifest.config)
                                  .set("tensors", tensors_json(manifest.tensors));
   if (!manifest.degraded.empty()) document.set("degraded", object_of(manifest.degraded));
-  write_file_atomically(folder / kManifestName, document.to_text(2) + "\n");
+  return document.to_text(2) + "\n";
+}
+
+void write_manifest(const fs::path& folder, const Manifest& manifest) {
+  write_file_atomically(folder / kManifestName, manifest_text(manifest));
 }
 
 Manifest read_manifest(const fs::path& folder) {

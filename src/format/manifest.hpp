@@ -42,6 +42,9 @@ std::vector<std::string> files_below(const std::filesystem::path& folder);
 /// Size and digest of a file as it lies there.
 FileRecord record_of(const std::filesystem::path& file);
 
+/// The text of tessera_manifest.json.
+std::string manifest_text(const Manifest& manifest);
+
 /// Writes <folder>/tessera_manifest.json; equal manifests give equal bytes.
 void write_manifest(const std::filesystem::path& folder, const Manifest& manifest);
 

@@ -58,16 +58,16 @@ void convert(const std::string& name, DType from, std::span<const std::byte> in,
 /// they are.
 model::TensorToWrite converted_tensor(const PackedModel& packed, const std::string& name,
                                       const std::string& source) {
-  const model::SafetensorsFolder& original = packed.original;
+  const OriginalTensors& original = packed.original;
   const model::TensorInfo info = original.info(source);
   if (!is_floating(info.dtype)) {
     return {name, info,
-            [&original, source](std::span<std::byte> out) { original.read_bytes(source, out); }};
+            [original, source](std::span<std::byte> out) { original.read_bytes(source, out); }};
   }
   const StoredType type = packed.stored_type;
   return {name,
           {dtype_of(type), info.shape},
-          [&original, source, info, type](std::span<std::byte> out) {
+          [original, source, info, type](std::span<std::byte> out) {
             // A copy, not the memory map: pages of the map would stay resident, all tensors' in the
             // end.
             std::vector<std::byte> stored(info.count() * size_of(info.dtype));

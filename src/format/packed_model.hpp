@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/dtype.hpp"
+#include "format/original_tensors.hpp"
 #include "model/model_config.hpp"
-#include "model/safetensors_file.hpp"
 #include "model/safetensors_writer.hpp"
 
 // All tensors of a packed model, whatever its layers are packed as, and what they weigh.
@@ -23,7 +23,7 @@ struct ChangedTensor {
 
 struct PackedModel {
   const model::ModelConfig& config;          ///< of the original
-  const model::SafetensorsFolder& original;  ///< outlives the tensors: they are copied from it
+  OriginalTensors original;  ///< its folder outlives the tensors: they are copied from it
   /// By layer ("model.layers.3.mlp.up_proj"): what replaces "<layer>.weight", and "<layer>.bias"
   /// where it is among them.
   std::map<std::string, std::vector<model::TensorToWrite>> layers;

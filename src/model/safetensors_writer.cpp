@@ -94,8 +94,15 @@ void write_safetensors_file(const std::filesystem::path& file,
   });
 }
 
-bool write_index(const std::filesystem::path& folder, const std::vector<TensorToWrite>& tensors,
-                 const ShardedFiles& files, std::string_view stem) {
+std::uint64_t safetensors_file_bytes(const std::vector<TensorToWrite>& tensors,
+                                     std::span<const std::size_t> members,
+                                     const Metadata& metadata) {
+  std::uint64_t bytes = header_bytes(tensors, offsets_of(tensors, members), metadata).size();
+  for (const std::size_t i : members) bytes += tensors[i].bytes();
+  return bytes;
+}
+
+std::string index_text(const std::vector<TensorToWrite>& tensors, const ShardedFiles& files) {
   ShardIndex index;
   std::size_t total_bytes = 0;
   for (std::size_t s = 0; s < files.names.size(); ++s) {
@@ -105,8 +112,14 @@ bool write_index(const std::filesystem::path& folder, const std::vector<TensorTo
       total_bytes += tensors[i].bytes();
     }
   }
+  return safetensors_index_json(index, total_bytes);
+}
+
+bool write_index(const std::filesystem::path& folder, const std::vector<TensorToWrite>& tensors,
+                 const ShardedFiles& files, std::string_view stem) {
+  const std::string text = index_text(tensors, files);  // checks the names
   if (files.names.size() == 1) return false;
-  write_file_atomically(folder / index_file_name(stem), safetensors_index_json(index, total_bytes));
+  write_file_atomically(folder / index_file_name(stem), text);
   return true;
 }
 

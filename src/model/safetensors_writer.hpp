@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -59,5 +60,13 @@ bool write_index(const std::filesystem::path& folder, const std::vector<TensorTo
 void write_safetensors_file(const std::filesystem::path& file,
                             const std::vector<TensorToWrite>& tensors,
                             std::span<const std::size_t> members, const Metadata& metadata = {});
+
+/// How large that file will be; nothing is filled.
+std::uint64_t safetensors_file_bytes(const std::vector<TensorToWrite>& tensors,
+                                     std::span<const std::size_t> members,
+                                     const Metadata& metadata = {});
+
+/// The text of model.safetensors.index.json; @pre @p files are several
+std::string index_text(const std::vector<TensorToWrite>& tensors, const ShardedFiles& files);
 
 }  // namespace tessera::model
