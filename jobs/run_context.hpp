@@ -10,8 +10,7 @@
 
 namespace tessera::jobs {
 
-/// Where the Python helpers (tokenize) are: $TESSERA_HELPERS, else beside the installed program
-/// (../share/tessera/scripts), else the scripts folder of the source tree it was built from.
+/// Where the Python helpers (tokenize) are: $TESSERA_HELPERS, else scripts/ of the shared folder.
 std::filesystem::path helper_folder();
 
 /// What a run works with on one rank; handed down, never global.

@@ -9,13 +9,16 @@
 #include "config/reader.hpp"
 #include "config/yaml_writer.hpp"
 #include "core/error.hpp"
+#include "jobs/settings/shared_folder.hpp"
 
 namespace fs = std::filesystem;
 
 namespace tessera::jobs {
 namespace {
 
-const fs::path kClusters = TESSERA_CLUSTERS_FOLDER;
+fs::path clusters_folder() {
+  return shared_folder() / "configs/clusters";
+}
 
 bool names_a_file(const std::string& name) {
   return name.ends_with(".yaml") || name.find('/') != std::string::npos;
@@ -48,7 +51,7 @@ void check(Problems& problems, const CoreRates& s) {
 std::vector<std::string> cluster_names() {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(kClusters, error)) {
+  for (const auto& entry : fs::directory_iterator(clusters_folder(), error)) {
     if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
   }
   std::ranges::sort(names);
@@ -57,7 +60,7 @@ std::vector<std::string> cluster_names() {
 
 ClusterSettings read_cluster(const std::string& name_or_file) {
   if (names_a_file(name_or_file)) return config::read_file<ClusterSettings>(name_or_file).value;
-  const fs::path file = kClusters / (name_or_file + ".yaml");
+  const fs::path file = clusters_folder() / (name_or_file + ".yaml");
   if (!fs::exists(file)) refuse(name_or_file);
   return config::read_file<ClusterSettings>(file).value;
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -19,7 +20,7 @@ struct PlanArguments {
   std::string job, cluster, like, node_memory;
   std::vector<std::string> set;
   std::size_t ranks = 0, ranks_per_node = 0;
-  bool json = false;
+  bool preflight = false, json = false;
 };
 
 bool parse(const Arguments& words, PlanArguments& a) {
@@ -36,6 +37,8 @@ bool parse(const Arguments& words, PlanArguments& a) {
   line.option("like", "WORK_DIR", "a run whose times scale the prediction; else the job's own",
               a.like);
   line.options("set", "KEY=VALUE", "another value for a key of the job; may be given again", a.set);
+  line.flag("preflight", "instead, try the job on the ranks this is started on; see --preflight --help",
+            a.preflight);
   line.flag("json", "print the plan as one JSON document on standard output", a.json);
   line.example("tessera plan configs/jobs/smollm2_vptq_2bit.yaml");
   line.example("tessera plan configs/jobs/llama3_70b_vptq_2bit.yaml --cluster h100_node --ranks 16");
@@ -68,6 +71,7 @@ jobs::PlanRequest request_of(const PlanArguments& a, Log& log) {
 }  // namespace
 
 int plan_verb(const Arguments& words) {
+  if (std::ranges::find(words, "--preflight") != words.end()) return preflight_verb(words);
   PlanArguments arguments;
   if (!parse(words, arguments)) return kDone;
   TerminalLog log(stderr, {false, stderr_is_terminal()});

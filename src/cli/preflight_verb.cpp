@@ -6,7 +6,6 @@
 #include "cli/preflight_text.hpp"
 #include "cli/verbs.hpp"
 #include "cluster/agreement.hpp"
-#include "core/error.hpp"
 #include "core/threads.hpp"
 #include "jobs/preflight.hpp"
 #include "jobs/settings/job_file.hpp"
@@ -33,10 +32,7 @@ bool parse(const Arguments& words, PreflightArguments& a) {
   line.flag("verbose", "log more", a.verbose, 'v');
   line.example("tessera plan configs/jobs/smollm2_vptq_2bit.yaml --preflight");
   line.example("srun --mpi=pmix tessera plan job.yaml --preflight --json");
-  if (!line.parse(words)) return false;
-  require_input(a.preflight,
-                "--preflight is missing (it is what this verb does). Give it.");
-  return true;
+  return line.parse(words);
 }
 
 int preflight_on_rank(const PreflightArguments& arguments, cluster::Communicator& comm,

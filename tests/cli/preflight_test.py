@@ -67,9 +67,6 @@ class Preflight(ProgramTest):
             self.assertEqual(report["ranks"], 2)
             self.assertEqual(report["failed"], code != 0)
 
-    def test_without_preflight_it_says_what_is_missing(self):
-        self.assert_refused(["plan", "job.yaml"], "--preflight is missing")
-
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
