@@ -34,8 +34,7 @@ bool parse(const Arguments& words, PreflightArguments& a) {
   line.example("tessera plan configs/jobs/smollm2_vptq_2bit.yaml --preflight");
   line.example("srun --mpi=pmix tessera plan job.yaml --preflight --json");
   if (!line.parse(words)) return false;
-  require_input(a.preflight,
-                "--preflight is missing (it is what this verb does). Give it.");
+  require_input(a.preflight, "--preflight is missing (it is what this verb does). Give it.");
   return true;
 }
 
