@@ -20,7 +20,7 @@ import unittest
 from small_cluster import SmallCluster, take_down_when_ended, until
 from tiny_run import PROGRAM, ROOT, TinyRun, what_keeps_slurm_away
 
-SECONDS_IN_ALL = 840  # below the time limit CTest gives, so that the cluster is taken down
+SECONDS_IN_ALL = 1440  # below the time limit CTest gives, so that the cluster is taken down
 SECONDS_A_JOB = 300
 
 
