@@ -31,7 +31,8 @@ class Drill:
         self.cluster, self.top = cluster, top
         self.random = random.Random(seed)
         self.counts = collections.Counter()
-        self.expected = TinyRun(top / "plain").run_plainly()
+        self.plain = TinyRun(top / "plain")
+        self.expected = self.plain.run_plainly()
 
     def submit(self, run, nodes, requeue):
         words = [PROGRAM, "submit", "job.yaml", "--set", f"slurm.nodes={nodes}"]
@@ -108,7 +109,7 @@ class Drill:
         self.cluster.find_node(node)
 
     def one(self, number):
-        run = TinyRun(self.top / f"submission-{number:03}")
+        run = TinyRun(self.top / f"submission-{number:03}", self.plain)
         nodes, requeue = self.random.randint(1, 4), self.random.random() < 0.7
         # Even after a missed blow the same numbers have been drawn.
         blows = [(self.random.choice(BLOWS if requeue else ("warning", "lost node")),

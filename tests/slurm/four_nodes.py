@@ -61,17 +61,18 @@ class FourNodes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         begin = time.monotonic()
-        cls.expected = TinyRun(cls.top / "plain").run_plainly()
+        cls.plain = TinyRun(cls.top / "plain")
+        cls.expected = cls.plain.run_plainly()
         print(f"a plain run takes {time.monotonic() - begin:.1f} s", flush=True)
         # Slurm looks every half minute, and warns up to a minute too early: meanwhile, the others run. On nodes that
         # none of them takes away.
-        run = cls.walltime_run = TinyRun(cls.top / "walltime")
+        run = cls.walltime_run = TinyRun(cls.top / "walltime", cls.plain)
         settings = ("nodes=2", 'time="1"', "signal_seconds=5", "options=['--nodelist=n1,n3']")
         cls.walltime_job = cls.submit_in(run, *settings)
         cls.slowly = Slowly(cls.cluster, cls.walltime_job, lambda: "USR1 arrived" in run.log())
 
     def setUp(self):
-        self.run_here = TinyRun(self.top / self._testMethodName)
+        self.run_here = TinyRun(self.top / self._testMethodName, self.plain)
         self.begin = time.monotonic()
 
     def tearDown(self):
