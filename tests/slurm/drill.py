@@ -31,7 +31,8 @@ class Drill:
         self.cluster, self.top = cluster, top
         self.random = random.Random(seed)
         self.counts = collections.Counter()
-        self.expected = TinyRun(top / "plain").run_plainly()
+        self.plain = TinyRun(top / "plain")
+        self.expected = self.plain.run_plainly()
 
     def submit(self, run, nodes, requeue):
         words = [PROGRAM, "submit", "job.yaml", "--set", f"slurm.nodes={nodes}"]
@@ -60,13 +61,11 @@ class Drill:
         while time.monotonic() < end:
             if self.has_ended(run, first):
                 return False
-            time.sleep(0.05)
+            time.sleep(0.1)
         return True
 
     def has_ended(self, run, first):
-        for job in self.jobs(run, first):
-            self.cluster.hurry(job)
-        return all(self.cluster.state(job) in ENDED for job in self.jobs(run, first))
+        return all([self.cluster.hurry(job)["JobState"] in ENDED for job in self.jobs(run, first)])
 
     # Blows. Each returns when it is over, except for what Slurm makes of it.
 
@@ -110,7 +109,7 @@ class Drill:
         self.cluster.find_node(node)
 
     def one(self, number):
-        run = TinyRun(self.top / f"submission-{number:03}")
+        run = TinyRun(self.top / f"submission-{number:03}", self.plain)
         nodes, requeue = self.random.randint(1, 4), self.random.random() < 0.7
         # Even after a missed blow the same numbers have been drawn.
         blows = [(self.random.choice(BLOWS if requeue else ("warning", "lost node")),
@@ -120,7 +119,7 @@ class Drill:
         first = self.submit(run, nodes, requeue)
         hits = []
         for blow, moment in blows:
-            until(lambda: self.current(run, first)[1]["JobState"] == "RUNNING" or self.has_ended(run, first),
+            until(lambda: self.has_ended(run, first) or self.current(run, first)[1]["JobState"] == "RUNNING",
                   SECONDS_A_SUBMISSION, lambda: f"the start of job {first}\n{run.log()}")
             if not self.wait_while_it_runs(run, first, moment):
                 break
@@ -150,9 +149,11 @@ def main():
     take_down_when_ended(0)
     with tempfile.TemporaryDirectory(prefix="slurm-drill-") as top, SmallCluster(4) as cluster:
         drill = Drill(cluster, pathlib.Path(top), arguments.seed)
-        for number in range(arguments.submissions):
-            drill.one(number)
-    print(f"seed {arguments.seed}: " + ", ".join(f"{count} {what}" for what, count in sorted(drill.counts.items())))
+        try:
+            for number in range(arguments.submissions):
+                drill.one(number)
+        finally:
+            print(f"seed {arguments.seed}: " + ", ".join(f"{n} {what}" for what, n in sorted(drill.counts.items())))
     return 0 if drill.counts["alike"] == arguments.submissions else 1
 
 

@@ -20,7 +20,7 @@ import unittest
 from small_cluster import SmallCluster, take_down_when_ended, until
 from tiny_run import PROGRAM, ROOT, TinyRun, what_keeps_slurm_away
 
-SECONDS_IN_ALL = 840  # below the time limit CTest gives, so that the cluster is taken down
+SECONDS_IN_ALL = 1440  # below the time limit CTest gives, so that the cluster is taken down
 SECONDS_A_JOB = 300
 
 
@@ -61,17 +61,18 @@ class FourNodes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         begin = time.monotonic()
-        cls.expected = TinyRun(cls.top / "plain").run_plainly()
+        cls.plain = TinyRun(cls.top / "plain")
+        cls.expected = cls.plain.run_plainly()
         print(f"a plain run takes {time.monotonic() - begin:.1f} s", flush=True)
         # Slurm looks every half minute, and warns up to a minute too early: meanwhile, the others run. On nodes that
         # none of them takes away.
-        run = cls.walltime_run = TinyRun(cls.top / "walltime")
+        run = cls.walltime_run = TinyRun(cls.top / "walltime", cls.plain)
         settings = ("nodes=2", 'time="1"', "signal_seconds=5", "options=['--nodelist=n1,n3']")
         cls.walltime_job = cls.submit_in(run, *settings)
         cls.slowly = Slowly(cls.cluster, cls.walltime_job, lambda: "USR1 arrived" in run.log())
 
     def setUp(self):
-        self.run_here = TinyRun(self.top / self._testMethodName)
+        self.run_here = TinyRun(self.top / self._testMethodName, self.plain)
         self.begin = time.monotonic()
 
     def tearDown(self):

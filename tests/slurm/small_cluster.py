@@ -81,7 +81,7 @@ def until(question, seconds, what):
         answer = question()
         if answer:
             return answer
-        time.sleep(0.1)
+        time.sleep(0.25)
     raise TimeoutError(f"{what() if callable(what) else what}: not within {seconds} s")
 
 

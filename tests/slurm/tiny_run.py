@@ -1,6 +1,7 @@
 """The tiny job that the tests put on a small Slurm, and what they see of it: its log, its commits, its bytes."""
 import os
 import pathlib
+import shutil
 import subprocess
 
 from small_cluster import until, what_is_missing
@@ -44,11 +45,15 @@ def contents(folder):
 
 
 class TinyRun:
-    """The job in a folder of its own."""
+    """The job in a folder of its own, with the tokens of another run, where one is given: Python need not start again."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, tokens_of=None):
         self.folder = folder
         folder.mkdir()
+        if tokens_of:
+            (folder / "work").mkdir()
+            for file in (tokens_of.folder / "work").glob("tokens-*.h5"):
+                shutil.copy(file, folder / "work")
         (folder / "job.yaml").write_text(JOB.format(model=MODEL, text=TEXT))
 
     def run_plainly(self):
