@@ -69,7 +69,8 @@ class VerifyTest : public testing::Test {
     info.base_digest = base_digest;
     test::write_residuals(output(), residuals, info);
     format::Manifest manifest = format::read_manifest(output());
-    for (const auto& [tensor, holders] : OutputFiles(output()).tensors()) {
+    const OutputFiles files(output());
+    for (const auto& [tensor, holders] : files.tensors()) {
       if (manifest.tensors.contains(tensor)) continue;
       const model::SafetensorsFile& file = *holders.front()->content;
       manifest.tensors[tensor] = {file.entry(tensor).info.to_text(),
