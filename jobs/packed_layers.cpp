@@ -71,19 +71,30 @@ SolvedLayer load_solved(const WorkFolder& work, const model::LinearLayer& layer)
   return solved;
 }
 
-std::uint64_t stored_bits(const solver::QuantizedLayer& layer) {
-  if (const auto* integers = std::get_if<solver::IntegerLayer>(&layer)) {
-    return solver::stored_bits(*integers);
+std::uint64_t packed_bits(OutputFormat format, const model::LinearLayer& layer,
+                          const solver::QuantizedLayer& sizes) {
+  PackedSizes alone;
+  alone.add(layer, sizes);
+  const auto tensors =
+      format == OutputFormat::vptq
+          ? format::vptq_tensors(alone.vptq, nullptr)
+          : format::integer_tensors(alone.integers, nullptr, integer_format(format));
+  std::uint64_t bits = 0;
+  for (const model::TensorToWrite& tensor : tensors.at(layer.name)) {
+    if (tensor.name != layer.name + ".bias") bits += 8 * tensor.bytes();
   }
-  solver::VptqLayer sizes = format::sizes_of(std::get<solver::VptqLayer>(layer));
-  if (!format::writes_permutation(sizes, format::Permutation::absorbed)) sizes.perm.clear();
-  return solver::stored_bits(sizes).total();
+  return bits;
 }
 
 double stored_bits_per_weight(const solver::QuantizedLayer& layer) {
-  const auto num_weights =
-      std::visit([](const auto& kind) { return kind.out_features * kind.in_features; }, layer);
-  return static_cast<double>(stored_bits(layer)) / static_cast<double>(num_weights);
+  if (const auto* integers = std::get_if<solver::IntegerLayer>(&layer)) {
+    return static_cast<double>(solver::stored_bits(*integers)) /
+           static_cast<double>(integers->out_features * integers->in_features);
+  }
+  solver::VptqLayer sizes = format::sizes_of(std::get<solver::VptqLayer>(layer));
+  if (!format::writes_permutation(sizes, format::Permutation::absorbed)) sizes.perm.clear();
+  return static_cast<double>(solver::stored_bits(sizes).total()) /
+         static_cast<double>(sizes.out_features * sizes.in_features);
 }
 
 std::map<std::string, std::vector<model::TensorToWrite>> packed_tensors(const PreparedRun& prepared,

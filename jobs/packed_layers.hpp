@@ -40,9 +40,11 @@ const model::LinearLayer& layer_named(const PreparedRun& prepared, const std::st
 
 SolvedLayer load_solved(const WorkFolder& work, const model::LinearLayer& layer);
 
-/// Bits of the packed layer as written, from its sizes: a permutation that the format absorbs is not
-/// stored.
-std::uint64_t stored_bits(const solver::QuantizedLayer& layer);
+/// Bits of all tensors but its bias that replace a layer of these sizes, exactly as written.
+std::uint64_t packed_bits(OutputFormat format, const model::LinearLayer& layer,
+                          const solver::QuantizedLayer& sizes);
+
+/// As written: a permutation that the format absorbs is not stored.
 double stored_bits_per_weight(const solver::QuantizedLayer& layer);
 
 /// What replaces each packed layer's weight.

@@ -77,7 +77,7 @@ bool is_possible(const QuantizeJob& job, Recipe& recipe) {
   try {
     const auto sizes = planned_sizes(recipe.unit, scale_type(job.output));
     if (!format_problems(job.output.format, sizes).empty()) return false;
-    recipe.bits = stored_bits(sizes);
+    recipe.bits = packed_bits(job.output.format, recipe.unit.layer, sizes);
   } catch (const InputError&) {
     return false;  // the settings do not suit its shape
   }

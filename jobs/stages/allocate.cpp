@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include <fmt/core.h>
@@ -32,15 +33,12 @@ Measurements load_measurements(const PreparedRun& prepared, const WorkFolder& wo
   return measured;
 }
 
-/// What a unit of a layer's output error costs, by unit: of a kind and group, the divergence that
-/// is gained without their errors over the errors' sum. A gain that is lost in the others' noise
-/// counts as a hundredth of the mean one.
-std::vector<double> divergence_weights(const PreparedRun& prepared, const WorkFolder& work,
-                                       const Measurements& measured) {
-  constexpr double kLeastShare = 0.01;
+/// By unit, the part of what is gained without the errors of its kind and group that is its own, by
+/// its share in their errors; gains that are lost in the noise are none.
+std::vector<double> measured_losses(const PreparedRun& prepared, const WorkFolder& work,
+                                    const Measurements& measured) {
   const auto groups = depth_groups(prepared.job, prepared.config.num_blocks);
-  std::vector<double> weights(measured.size());
-  double sum = 0;
+  std::vector<double> losses(measured.size());
   for (std::size_t g = 0; g < groups.size(); ++g) {
     GroupDivergence found;
     work.load(divergence_file(g), "divergence", found);
@@ -54,16 +52,37 @@ std::vector<double> divergence_weights(const PreparedRun& prepared, const WorkFo
         members.push_back(u);
         error += measured[u].error.front();
       }
+      const double gain = std::max(found.of_all - found.without[k], 0.0);
       for (const std::size_t u : members) {
-        weights[u] = error > 0 ? (found.of_all - found.without[k]) / error : 0;
-        sum += weights[u] * measured[u].error.front();
+        losses[u] = error > 0 ? gain * measured[u].error.front() / error : 0;
       }
     }
   }
+  return losses;
+}
+
+/// What a unit of a layer's output error costs, by unit: half by what was measured, half by what
+/// one recipe for all takes for granted, that a bit pays the same everywhere. Then a layer's loss
+/// goes by its number of weights, since errors fall by the same factor with each bit. Few tokens
+/// tell the small layers' gains from the noise badly, and a choice that follows the noise is worse
+/// than none.
+std::vector<double> divergence_weights(const PreparedRun& prepared, const WorkFolder& work,
+                                       const Measurements& measured) {
+  constexpr double kMeasuredShare = 0.5;
+  std::vector<double> weights = measured_losses(prepared, work, measured);
+  const double gain = std::accumulate(weights.begin(), weights.end(), 0.0);
+  const double all = gain > 0 ? gain : 1;
+  double num_weights = 0;
+  const auto size_of = [&](std::size_t u) {
+    const model::LinearLayer& layer = prepared.units[u].layer;
+    return static_cast<double>(layer.in_features) * static_cast<double>(layer.out_features);
+  };
+  for (std::size_t u = 0; u < weights.size(); ++u) num_weights += size_of(u);
   for (std::size_t u = 0; u < weights.size(); ++u) {
     const double error = measured[u].error.front();
-    const double least = kLeastShare * std::max(sum, 0.0) / static_cast<double>(weights.size());
-    if (error > 0) weights[u] = std::max(weights[u], least / error);
+    const double loss =
+        kMeasuredShare * weights[u] + (1 - kMeasuredShare) * all * size_of(u) / num_weights;
+    weights[u] = error > 0 ? loss / error : 0;
   }
   return weights;
 }

@@ -186,6 +186,21 @@ TEST_F(Budget, CountsTheBytesOfResiduals) {
   EXPECT_LT(bits_with(-0.1), rich.bits_per_weight);
 }
 
+TEST_F(Budget, OfIntegersMixesBitsAndGroups) {
+  job_.quantize.method = jobs::Method::gptq;
+  job_.output.format = jobs::OutputFormat::compressed_tensors;
+  job_.quantize.budget.candidates.clear();
+  job_.quantize.budget.bits_per_weight = 5;
+  const auto report = test::run_job(job_);
+  EXPECT_LE(report.bits_per_weight, 5);
+  EXPECT_GT(report.bits_per_weight, 4.5)
+      << "shapes and padding are counted, and bits not left over";
+  std::set<std::string> recipes;
+  for (const auto& layer : report.layers) recipes.insert(layer.allocated.recipe);
+  EXPECT_GT(recipes.size(), 1U);
+  EXPECT_THAT(contents_of(job_.output.dir).at("config.json"), HasSubstr("group_1"));
+}
+
 TEST_F(Budget, GivesTheSameBytesOnEveryNumberOfRanksAndThreads) {
   test::run_job(job_, ExistingRun::refuse, 1);
   const auto expected = contents_of(job_.output.dir);
