@@ -37,7 +37,7 @@ bool parse(const Arguments& words, CompareArguments& c) {
   LedgerArguments& ledger = c.ledger;
   jobs::VerdictBounds& bounds = ledger.bounds;
   constexpr double kMost = 1e6;
-  line.rest("DIR", "two model folders, or a work folder or output", c.folders);
+  line.rest("DIR [DIR]", "two model folders, or a work folder or output", c.folders);
   line.option("max-difference", "X", "how much |A - B|^2 / |A|^2 of a layer may be (no bound)",
               c.max_difference);
   line.option("ledger", "FILE", "compare with the last good row of this ledger", ledger.ledger);

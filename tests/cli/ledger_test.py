@@ -84,6 +84,12 @@ class WithARun(ProgramTest):
         manifest = json.loads((self.folder / "out" / "tessera_manifest.json").read_text())
         self.assertEqual(row["output"]["files"], {name: file["sha256"] for name, file in manifest["files"].items()})
 
+        # An output tells less, and the same of what it tells.
+        output = self.run_json("compare", "out", "--ledger", "other")
+        for key in ("model", "scores", "output"):
+            self.assertEqual(output[key], row[key])
+        self.assertEqual((output["recipe"]["fingerprint"], output["layers"]), (row["recipe"]["fingerprint"], []))
+
         # While somebody holds the folder, nothing is said of it.
         with open(self.folder / "work" / "lock", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

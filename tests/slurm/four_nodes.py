@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """slurm/quantize_70b.slurm on a real Slurm of four nodes: whatever hits the job, the bytes are those of a plain run.
+And slurm/nightly.slurm: each night submits the next.
 
     TESSERA_TEST_SLURM=1 TESSERA_PROGRAM=build/release/bin/tessera tests/slurm/four_nodes.py [-v] [FourNodes.test_...]
 
@@ -7,6 +8,7 @@ Exits 77 when Slurm, MPI, the sample model or the tokenizer's Python environment
 (small_cluster.py) lives in a temporary folder and is gone at the end, also when this is interrupted or takes too long.
 """
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -23,6 +25,7 @@ DATA = pathlib.Path(os.environ.get("TESSERA_TEST_DATA", ROOT.parent / "shared" /
 MODEL = DATA / "models" / "stories260K"
 TEXT = DATA / "text" / "tinystories_917_ascii.txt"
 SCRIPT = ROOT / "slurm" / "quantize_70b.slurm"
+NIGHTLY = ROOT / "slurm" / "nightly.slurm"
 ALL_NODES = ("--nodes=4", "--ntasks-per-node=1", "--cpus-per-task=1", "--time=60")
 SECONDS_IN_ALL = 840  # below the time limit CTest gives, so that the cluster is taken down
 SECONDS_A_JOB = 180
@@ -163,6 +166,22 @@ class FourNodes(unittest.TestCase):
             self.cluster.call("scontrol", "update", "NodeName=n2", "State=RESUME")
         self.assertEqual(self.assert_done(job), 1)
         self.assertIn("attempt 2: ended with 0", self.log())
+
+    def test_nights_follow_each_other(self):
+        (self.folder / "list.txt").write_text("job.yaml\n")
+        first = self.cluster.submit(*ALL_NODES, NIGHTLY, "list.txt", cwd=self.folder, environment={
+            "TESSERA": str(self.program), "AT": "03:00", "NIGHTLY_SCRIPT": str(NIGHTLY)})
+        self.assert_ended(first, "COMPLETED")
+        second, when = self.cluster.call("squeue", "--noheader", "--format=%i %S").split()
+        self.assertRegex(when, r"T03:00:00$")
+        self.cluster.call("scontrol", "update", f"JobId={second}", "StartTime=now")
+        self.assert_ended(second, "COMPLETED")
+        third = self.cluster.call("squeue", "--noheader", "--states=PENDING", "--format=%i").strip()
+        self.cluster.call("scancel", third)
+        ledger = (self.folder / "work" / "nightly" / "ledger.jsonl").read_text()
+        rows = [json.loads(line) for line in ledger.splitlines()]
+        self.assertEqual([row["verdict"]["kind"] for row in rows], ["first", "same"], self.log())
+        self.assertEqual([row["machine"]["ranks"] for row in rows], [4, 1])
 
 
 def missing():
