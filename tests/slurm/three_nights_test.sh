@@ -39,7 +39,7 @@ says "broken: failed"
 says "nowhere"
 has 1 '"verdict":{"kind":"first"'
 has 1 '"ledger_version":1'
-has 2 '"end":"failed"'
+has 2 '"end":"failed","problems":["it ended with 2: tessera: '
 
 # The same again: the same bytes, although everything was made afresh.
 echo tiny.yaml >list.txt
