@@ -128,11 +128,13 @@ void take_report(const RunReport& report, const WorkFolder& work, LedgerRow& row
   }
 }
 
-void take_failure(const RunStatus& status, std::optional<int> exit_code, LedgerRow& row) {
+void take_failure(const RunStatus& status, std::optional<int> exit_code, const std::string& said,
+                  LedgerRow& row) {
   row.end = RunEnd::failed;
   std::string problem = exit_code ? fmt::format("it ended with {}", *exit_code)
                                   : std::string("it ended without saying how");
-  if (!status.error.empty()) problem += ": " + status.error;
+  const std::string& error = status.error.empty() ? said : status.error;
+  if (!error.empty()) problem += ": " + error;
   if (!status.progress.empty()) problem += fmt::format(" ({})", status.progress);
   row.problems.push_back(problem);
   const fs::path job = status.work_dir / "job.yaml";
@@ -169,7 +171,7 @@ LedgerRow row_of_work(const LedgerEntry& entry) {
     const auto document = JsonValue::parse(read_text_file(report), report.string());
     take_report(report_from_json(document, report.string()), work, row);
   } else {
-    take_failure(status, exit_code, row);
+    take_failure(status, exit_code, entry.error, row);
   }
   if (const auto& fingerprint = work.fingerprint()) {
     row.recipe.fingerprint = fingerprint->id();

@@ -14,6 +14,7 @@ struct LedgerEntry {
   /// What the run ended with, where the caller saw it: a run that was killed cannot say, and one
   /// that was refused early leaves no folder.
   std::optional<int> exit_code;
+  std::string error;   ///< and said, for a run whose folder does not tell
   std::string commit;  ///< this program's, for runs that left no report
 };
 

@@ -10,10 +10,10 @@ namespace tessera::jobs {
 /// How much may change to the worse, as shares of what was. One program gives one job the same
 /// bytes on any number of ranks, so between nights all of this is zero until the program, its
 /// libraries or the processor change; then rounding differs here and there and iterations take
-/// other ways, about as with another seed. The defaults are what six seeds of small jobs differ
-/// by (docs/nightly.md), rounded up.
+/// other ways, about as with another seed. The defaults are what seeds of a small job differ by
+/// (docs/nightly.md), rounded up.
 struct VerdictBounds {
-  double perplexity = 0.02;   ///< of quantized over original perplexity
+  double perplexity = 0.03;   ///< of quantized over original perplexity
   double layer_error = 0.25;  ///< of a layer's proxy error
   double bits = 0;       ///< of the bits per weight, which follow from shapes and settings alone
   double seconds = 0.5;  ///< of the time, where machine and ranks are the same; only warned of

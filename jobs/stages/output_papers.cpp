@@ -21,7 +21,7 @@ QuantizeJob portable(QuantizeJob job) {
   job.output.dir = ".";
   const Backend backend = job.runtime.backend;
   job.runtime = {};
-  job.runtime.work_dir = ".";  // must be given: so the text can be read again as a job
+  job.runtime.work_dir = "work";  // must be given: the text can be read again as a job
   job.runtime.backend = backend;
   job.slurm = {};
   return job;

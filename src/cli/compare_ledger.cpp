@@ -66,7 +66,7 @@ void draw_page(const std::string& page, const jobs::Ledger& ledger) {
 
 int compare_with_ledger(const LedgerArguments& a) {
   jobs::LedgerRow row =
-      jobs::row_of_run({a.folder, a.name, exit_code_of(a.exit_code), built_commit()});
+      jobs::row_of_run({a.folder, a.name, exit_code_of(a.exit_code), a.error, built_commit()});
   bool is_appended = false;
   const auto judged = [&](const jobs::Ledger& ledger) -> std::optional<jobs::LedgerRow> {
     if (auto stored = stored_row(ledger, row)) {

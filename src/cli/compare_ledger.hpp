@@ -8,7 +8,7 @@ namespace tessera::cli {
 /// `tessera compare` with --ledger.
 struct LedgerArguments {
   std::string folder;  ///< a work folder or an output
-  std::string ledger, name, page, exit_code;
+  std::string ledger, name, page, exit_code, error;
   bool append = false, json = false;
   jobs::VerdictBounds bounds;
 };

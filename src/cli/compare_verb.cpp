@@ -37,7 +37,7 @@ bool parse(const Arguments& words, CompareArguments& c) {
   LedgerArguments& ledger = c.ledger;
   jobs::VerdictBounds& bounds = ledger.bounds;
   constexpr double kMost = 1e6;
-  line.rest("DIR", "two model folders, or a work folder or output", c.folders);
+  line.rest("DIR [DIR]", "two model folders, or a work folder or output", c.folders);
   line.option("max-difference", "X", "how much |A - B|^2 / |A|^2 of a layer may be (no bound)",
               c.max_difference);
   line.option("ledger", "FILE", "compare with the last good row of this ledger", ledger.ledger);
@@ -45,6 +45,7 @@ bool parse(const Arguments& words, CompareArguments& c) {
   line.option("name", "NAME", "of the recipe (the folder's name)", ledger.name);
   line.option("page", "FILE", "draw the ledger's history as a page", ledger.page);
   line.option("exit-code", "N", "what the run ended with (what its log says)", ledger.exit_code);
+  line.option("error", "TEXT", "what it said last, where it left no work folder", ledger.error);
   line.option(
       "max-perplexity-rise", "X",
       fmt::format("of quantized over original perplexity, as a share ({:g})", bounds.perplexity),
@@ -78,10 +79,12 @@ void require_fitting(const CompareArguments& c) {
                             has_ledger ? "with --ledger, one run is compared with earlier ones"
                                        : "two model folders are compared"));
   const LedgerArguments& l = c.ledger;
-  const bool wants_ledger = l.append || !l.name.empty() || !l.page.empty() || !l.exit_code.empty();
-  require_input(has_ledger || !wants_ledger,
-                "--append, --name, --page and --exit-code are about a ledger (and none is named). "
-                "Name it with --ledger FILE.");
+  const bool wants_ledger =
+      l.append || !l.name.empty() || !l.page.empty() || !l.exit_code.empty() || !l.error.empty();
+  require_input(
+      has_ledger || !wants_ledger,
+      "--append, --name, --page, --exit-code and --error are about a ledger (and none is named). "
+      "Name it with --ledger FILE.");
   require_input(!has_ledger || c.max_difference.empty(),
                 "--max-difference is for two models (a ledger holds no weights). Leave it out, or "
                 "use --max-error-rise.");

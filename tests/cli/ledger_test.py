@@ -40,11 +40,12 @@ class Mistakes(ProgramTest):
             self.assert_refused(["compare", "a", "--ledger", "l", f"--max-{bound}-rise=-1"], f"--max-{bound}-rise")
 
     def test_a_run_that_failed_before_it_made_a_folder(self):
-        words = ["compare", "nowhere", "--ledger", "sub/l", "--append", "--exit-code", 137, "--name", "mine"]
+        words = ["compare", "nowhere", "--ledger", "sub/l", "--append", "--exit-code", 137, "--error", "gone",
+                 "--name", "mine"]
         row = self.run_json(*words, "--page", "pages/p.html", expect=GATE_FAILED)
         self.assertEqual((row["name"], row["end"], row["appended"]), ("mine", "failed", True))
         self.assertEqual(row["verdict"]["kind"], "failed")
-        self.assertEqual(row["problems"], ["it ended with 137"])
+        self.assertEqual(row["problems"], ["it ended with 137: gone"])
         self.assertRegex(row["program"]["version"], r"^\d+\.\d+\.\d+$")
         self.assertRegex(row["program"]["commit"], r"^([0-9a-f]{40}(-dirty)?)?$")
         (line,) = (self.folder / "sub" / "l").read_text().splitlines()
@@ -83,6 +84,12 @@ class WithARun(ProgramTest):
                          [layer["proxy_error"] for layer in report["layers"]])
         manifest = json.loads((self.folder / "out" / "tessera_manifest.json").read_text())
         self.assertEqual(row["output"]["files"], {name: file["sha256"] for name, file in manifest["files"].items()})
+
+        # An output tells less, and the same of what it tells.
+        output = self.run_json("compare", "out", "--ledger", "other")
+        for key in ("model", "scores", "output"):
+            self.assertEqual(output[key], row[key])
+        self.assertEqual((output["recipe"]["fingerprint"], output["layers"]), (row["recipe"]["fingerprint"], []))
 
         # While somebody holds the folder, nothing is said of it.
         with open(self.folder / "work" / "lock", encoding="utf-8") as lock:

@@ -47,11 +47,11 @@ TEST(LedgerVerdict, TheSameWeightsAreTheSameWhateverTheModelCardSays) {
 
 TEST(LedgerVerdict, OtherBytesWithinTheBoundsAreChanged) {
   LedgerRow row = second();
-  row.scores.quantized = 13.0 * 1.0199;
+  row.scores.quantized = 13.0 * 1.0299;
   row.layers[0].proxy_error = 0.02 * 1.2499;
   const Verdict verdict = judged(row);
   EXPECT_EQ(verdict.kind, VerdictKind::changed);
-  EXPECT_THAT(verdict.reasons, ElementsAre(HasSubstr("was 1.3000 (+1.99 %)")));
+  EXPECT_THAT(verdict.reasons, ElementsAre(HasSubstr("was 1.3000 (+2.99 %)")));
   EXPECT_EQ(exit_code(verdict), 0);
 }
 
@@ -70,14 +70,14 @@ TEST(LedgerVerdict, OneCommitThatMakesOtherBytesIsWarnedOf) {
 
 TEST(LedgerVerdict, APerplexityJustPastItsBoundIsWorse) {
   LedgerRow row = second();
-  row.scores.quantized = 13.0 * 1.0201;
+  row.scores.quantized = 13.0 * 1.0301;
   const Verdict verdict = judged(row);
   EXPECT_EQ(verdict.kind, VerdictKind::worse);
   EXPECT_THAT(verdict.reasons,
-              ElementsAre(AllOf(HasSubstr("1.3261 times the original's"), HasSubstr("+2.01 %"),
-                                HasSubstr("2 % is allowed"))));
+              ElementsAre(AllOf(HasSubstr("1.3391 times the original's"), HasSubstr("+3.01 %"),
+                                HasSubstr("3 % is allowed"))));
   EXPECT_EQ(exit_code(verdict), 4);
-  EXPECT_EQ(judged(row, {.perplexity = 0.03}).kind, VerdictKind::changed);
+  EXPECT_EQ(judged(row, {.perplexity = 0.04}).kind, VerdictKind::changed);
 }
 
 TEST(LedgerVerdict, LayersPastTheirBoundAreNamedTheWorstFirst) {
@@ -130,9 +130,9 @@ TEST(LedgerVerdict, AnyMoreBitsAreWorseAndFewerAreBetter) {
 
 TEST(LedgerVerdict, APerplexityPastItsBoundToTheBetterIsBetter) {
   LedgerRow row = second();
-  row.scores.quantized = 13.0 / 1.021;
+  row.scores.quantized = 13.0 / 1.031;
   EXPECT_EQ(judged(row).kind, VerdictKind::better);
-  row.scores.quantized = 13.0 / 1.019;
+  row.scores.quantized = 13.0 / 1.029;
   EXPECT_EQ(judged(row).kind, VerdictKind::changed);
 }
 

@@ -18,6 +18,7 @@ RunReport some_report() {
   report.job_text = "model:\n  path: x\n";
   report.fingerprint = "f";
   report.version = "0.1.0";
+  report.commit = "c0ffee";
   report.machine = {"CPU", 2, 3, 4, 24u << 20};
   report.layers = {{0, "mlp.up_proj", 64, 172, 2.5, 0.03, 1.5, 0.01, 2, {"a", "b, \"c\""}, true}};
   report.layers[0].allocated = {"v=4 K=16", 0.5, 0.75};
@@ -85,6 +86,14 @@ TEST(RunReport, SurvivesJsonWithALadder) {
 TEST(RunReport, SurvivesJsonWithoutScoresAndLayers) {
   const std::string text = to_json(RunReport()).to_text();
   EXPECT_EQ(to_json(report_from_json(JsonValue::parse(text, "x"), "x")).to_text(), text);
+}
+
+TEST(RunReport, IsReadWithoutTheCommitThatOlderOnesLack) {
+  std::string text = to_json(some_report()).to_text();
+  const std::string commit = "\"commit\":\"c0ffee\",";
+  ASSERT_NE(text.find(commit), text.npos);
+  text.erase(text.find(commit), commit.size());
+  EXPECT_EQ(report_from_json(JsonValue::parse(text, "x"), "x").commit, "");
 }
 
 TEST(RunReport, NamesTheFileThatIsNoReport) {

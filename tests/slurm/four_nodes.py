@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`tessera submit` on a real Slurm of four nodes: whatever hits the job, the bytes are those of a plain run.
+And slurm/nightly.slurm: each night submits the next.
 
     TESSERA_PROGRAM=build/release/bin/tessera tests/slurm/four_nodes.py [-v] [FourNodes.test_...]
 
@@ -20,6 +21,7 @@ import unittest
 from small_cluster import SmallCluster, take_down_when_ended, until
 from tiny_run import PROGRAM, ROOT, TinyRun, what_keeps_slurm_away
 
+NIGHTLY = ROOT / "slurm" / "nightly.slurm"
 SECONDS_IN_ALL = 1440  # below the time limit CTest gives, so that the cluster is taken down
 SECONDS_A_JOB = 300
 
@@ -197,6 +199,26 @@ class FourNodes(unittest.TestCase):
         until(lambda: "*" not in self.cluster.state_of_node("n4"), 60, "n4 answers")
         self.cluster.find_node("n4")
         self.assertEqual(self.assert_done(job), 1)
+
+    def test_nights_follow_each_other(self):
+        folder = self.run_here.folder
+        (folder / "list.txt").write_text("job.yaml\n")
+        first = self.cluster.submit("--nodes=4", "--ntasks-per-node=1", "--cpus-per-task=1", "--time=60", NIGHTLY,
+                                    "list.txt", cwd=folder, environment={
+                                        "TESSERA": str(PROGRAM), "AT": "03:00", "NIGHTLY_SCRIPT": str(NIGHTLY)})
+        self.assert_ended(first, "COMPLETED")
+        second, when = self.waiting_night("%i %S").split()
+        self.assertRegex(when, r"T03:00:00$")
+        self.cluster.call("scontrol", "update", f"JobId={second}", "StartTime=now")
+        self.assert_ended(second, "COMPLETED")
+        self.cluster.call("scancel", self.waiting_night("%i"))
+        ledger = (folder / "work" / "nightly" / "ledger.jsonl").read_text()
+        rows = [json.loads(line) for line in ledger.splitlines()]
+        self.assertEqual([row["verdict"]["kind"] for row in rows], ["first", "same"], self.log())
+        self.assertEqual([row["machine"]["ranks"] for row in rows], [4, 1])
+
+    def waiting_night(self, what):
+        return self.cluster.call("squeue", "--noheader", "--name=tessera_nightly", "--states=PENDING", f"--format={what}")
 
 
 def main():

@@ -52,7 +52,7 @@ run 4 bash "$script" list.txt
 called "compare $(nights | tail -n 1)/two/work"
 program 'echo why >&2; exit 1' 'exit 4'
 run 4 bash "$script" list.txt
-called "--exit-code 1"
+called "--exit-code 1 --error why --ledger"
 says "why"
 program "$good" 'exit 1'
 run 1 bash "$script" list.txt
