@@ -101,8 +101,8 @@ class StageMemory {
     const Bytes operands = 2 * sizeof(float) * linalg::kSyrkTileRows * widest;
     const Bytes copy_left = extras_.k_chunk > 0 ? sizeof(float) * kBatchTokens * widest : 0;
     const auto shards = static_cast<Bytes>(job_.calibration.num_shards);
-    const Bytes messages = sizeof(double) * cluster::kReductionChunk *
-                           (num_ranks_ + std::min(num_ranks_, shards));
+    const Bytes messages =
+        sizeof(double) * cluster::kReductionChunk * (num_ranks_ + std::min(num_ranks_, shards));
     return partial + slabs / num_ranks_ + operands + copy_left + messages;
   }
 
@@ -168,7 +168,8 @@ class StageMemory {
   }
   Bytes own_windows() const {
     const auto length = static_cast<std::size_t>(job_.evaluation.context_length);
-    const auto windows = evaluation::windows_of_rank(plan_windows(job_).count, length, 0, num_ranks_);
+    const auto windows =
+        evaluation::windows_of_rank(plan_windows(job_).count, length, 0, num_ranks_);
     return hidden(windows.size() * length);
   }
 

@@ -26,7 +26,8 @@ class OutputPlan {
     add_sizes();
     add_weights();
     if (job_.residual.is_wanted()) add_residuals();
-    for (const auto& [file, text] : config_files(prepared_, assembled_.sizes)) add(file, text.size());
+    for (const auto& [file, text] : config_files(prepared_, assembled_.sizes))
+      add(file, text.size());
     for (const std::string& file : format::companion_files(job_.model.path)) {
       add(file, std::filesystem::file_size(job_.model.path / file));
     }
@@ -114,7 +115,8 @@ class OutputPlan {
     for (const OutputFile& file : output_.files) {
       records[file.name] = {file.bytes, std::string(64, '0')};
     }
-    add(format::kManifestName, format::manifest_text(manifest_of(prepared_, report, records)).size());
+    add(format::kManifestName,
+        format::manifest_text(manifest_of(prepared_, report, records)).size());
   }
 
   const PlannedModel& model_;
