@@ -14,10 +14,16 @@
 namespace tessera::jobs {
 namespace {
 
-std::size_t size(int value) { return static_cast<std::size_t>(value); }
-std::string text_of(std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
+std::size_t size(int value) {
+  return static_cast<std::size_t>(value);
+}
+std::string text_of(std::uint64_t bytes) {
+  return bytes_text(static_cast<double>(bytes));
+}
 
-bool asks_slurm(const QuantizeJob& job) { return job.slurm != schedulers::SlurmSettings{}; }
+bool asks_slurm(const QuantizeJob& job) {
+  return job.slurm != schedulers::SlurmSettings{};
+}
 
 RunLayout layout_of(const PlanRequest& request, const ClusterSettings& cluster) {
   const QuantizeJob& job = request.job;
@@ -33,11 +39,14 @@ RunLayout layout_of(const PlanRequest& request, const ClusterSettings& cluster) 
   if (request.num_ranks > 0) layout.num_ranks = request.num_ranks;
   if (request.ranks_per_node > 0) layout.ranks_per_node = request.ranks_per_node;
   layout.ranks_per_node = std::min(layout.ranks_per_node, layout.num_ranks);
-  const std::size_t cores = is_named ? size(cluster.cores_per_rank * cluster.ranks_per_node)
-                                     : Threads::cores_available();
-  layout.threads = std::max<std::size_t>(1, cores / layout.ranks_per_node);
-  if (asks_slurm(job) && job.slurm.cpus_per_task > 0) layout.threads = size(job.slurm.cpus_per_task);
+  const std::size_t cores =
+      is_named ? size(cluster.cores_per_rank * cluster.ranks_per_node) : Threads::cores_available();
+  const std::size_t share = std::max<std::size_t>(1, cores / layout.ranks_per_node);
+  layout.threads = share;
+  if (asks_slurm(job) && job.slurm.cpus_per_task > 0)
+    layout.threads = size(job.slurm.cpus_per_task);
   if (job.runtime.threads > 0) layout.threads = size(job.runtime.threads);
+  if (is_named) layout.threads = std::min(layout.threads, share);  // no more than its nodes have
   return layout;
 }
 
@@ -72,7 +81,8 @@ class Planner {
     look_for_problems();
     if (!request_.cluster.empty() && cluster_.device_memory > 0) {
       plan_.remarks.emplace_back(
-          "this version computes on CPUs: accelerators are not used, and times are those of the host");
+          "this version computes on CPUs: accelerators are not used, and times are those of the "
+          "host");
     }
     if (request_.job.quantize.method == Method::aweq &&
         request_.job.quantize.aweq.bias_correction != solver::BiasCorrection::off) {
@@ -107,10 +117,11 @@ class Planner {
     const bool is_given = !request_.like.empty();
     const PlanHistory history =
         read_history(is_given ? request_.like : request_.job.runtime.work_dir, cluster_, log_);
-    require_input(!is_given || !history.is_empty(),
-                  fmt::format("--like is {} (it is no work folder of a run that finished a stage, or "
-                              "the model of that run is gone). Name another, or leave it out.",
-                              request_.like.string()));
+    require_input(
+        !is_given || !history.is_empty(),
+        fmt::format("--like is {} (it is no work folder of a run that finished a stage, or "
+                    "the model of that run is gone). Name another, or leave it out.",
+                    request_.like.string()));
     for (std::size_t stage = 0; stage < kPlannedStages.size(); ++stage) {
       plan_.sources[stage] = plan_.cluster;
       if (history.factor[stage] == 0) continue;
@@ -124,7 +135,8 @@ class Planner {
     schedulers::SlurmSettings slurm = request_.job.slurm;
     slurm.nodes = static_cast<int>(plan_.layout.num_nodes());
     slurm.ntasks_per_node = static_cast<int>(plan_.layout.ranks_per_node);
-    if (slurm.cpus_per_task == 0) slurm.cpus_per_task = static_cast<int>(plan_.layout.threads);
+    const auto threads = static_cast<int>(plan_.layout.threads);
+    if (slurm.cpus_per_task == 0 || slurm.cpus_per_task > threads) slurm.cpus_per_task = threads;
     if (slurm.mem.empty()) {
       constexpr double kRoom = 1.15, kGigabyte = 1 << 30;
       slurm.mem = fmt::format(
@@ -147,24 +159,24 @@ class Planner {
   void look_for_problems() {
     const auto shards = size(request_.job.calibration.num_shards);
     if (plan_.layout.num_ranks > shards) {
-      plan_.remarks.push_back(fmt::format(
-          "{} of {} ranks have no calibration shard (calibration.num_shards is {})",
-          plan_.layout.num_ranks - shards, plan_.layout.num_ranks, shards));
+      plan_.remarks.push_back(
+          fmt::format("{} of {} ranks have no calibration shard (calibration.num_shards is {})",
+                      plan_.layout.num_ranks - shards, plan_.layout.num_ranks, shards));
     }
     for (auto& problem : memory_problems(plan_.memory, request_.job.runtime.host_memory)) {
       plan_.problems.push_back(std::move(problem));
     }
     if (node_memory_ > 0 && plan_.node_memory_bytes > node_memory_) {
-      plan_.problems.push_back(fmt::format(
-          "a node has {} ({} ranks take {}, most of it {}). {}", text_of(node_memory_),
-          plan_.layout.ranks_per_node, text_of(plan_.node_memory_bytes),
-          plan_.memory.costliest_stage(), what_fits_a_node()));
+      plan_.problems.push_back(fmt::format("a node has {} ({} ranks take {}, most of it {}). {}",
+                                           text_of(node_memory_), plan_.layout.ranks_per_node,
+                                           text_of(plan_.node_memory_bytes),
+                                           plan_.memory.costliest_stage(), what_fits_a_node()));
     }
     const std::uint64_t scratch = request_.job.runtime.scratch;
     if (scratch > 0 && plan_.scratch.peak_bytes > scratch) {
-      plan_.problems.push_back(fmt::format("runtime.scratch is {} (the work folder will hold {}). {}",
-                                           text_of(scratch), text_of(plan_.scratch.peak_bytes),
-                                           what_fits_scratch(scratch)));
+      plan_.problems.push_back(
+          fmt::format("runtime.scratch is {} (the work folder will hold {}). {}", text_of(scratch),
+                      text_of(plan_.scratch.peak_bytes), what_fits_scratch(scratch)));
     }
   }
 
@@ -212,6 +224,8 @@ class Planner {
 
 }  // namespace
 
-JobPlan plan_job(const PlanRequest& request, Log& log) { return Planner(request, log).make(); }
+JobPlan plan_job(const PlanRequest& request, Log& log) {
+  return Planner(request, log).make();
+}
 
 }  // namespace tessera::jobs

@@ -20,8 +20,8 @@ inline constexpr const char* kDefaultCluster = "two_cores";
 struct PlanRequest {
   QuantizeJob job;
   std::string job_name = "tessera";
-  std::string cluster;             ///< a name or a file; empty: kDefaultCluster's rates, nobody's nodes
-  std::size_t num_ranks = 0;       ///< 0: the job's slurm section, the named cluster's, or 1
+  std::string cluster;        ///< a name or a file; empty: kDefaultCluster's rates, nobody's nodes
+  std::size_t num_ranks = 0;  ///< 0: the job's slurm section, the named cluster's, or 1
   std::size_t ranks_per_node = 0;  ///< 0: likewise
   std::uint64_t node_memory = 0;   ///< bytes; 0: the named cluster's, or no bound
   Path like;  ///< the work folder of a run whose times scale the prediction; empty: the job's own
@@ -40,10 +40,10 @@ struct JobPlan {
   std::uint64_t original_bytes = 0;
   PlannedOutput output;
   PlannedScratch scratch;
-  MemoryPlan memory;                    ///< of a rank
-  std::uint64_t host_memory_bytes = 0;  ///< of the costliest stage on a rank
-  std::uint64_t node_memory_bytes = 0;  ///< of the ranks of a node together
-  std::uint64_t network_bytes = 0;      ///< that ranks hand each other
+  MemoryPlan memory;                      ///< of a rank
+  std::uint64_t host_memory_bytes = 0;    ///< of the costliest stage on a rank
+  std::uint64_t node_memory_bytes = 0;    ///< of the ranks of a node together
+  std::uint64_t network_bytes = 0;        ///< that ranks hand each other
   std::uint64_t device_memory_bytes = 0;  ///< 0: this version computes on CPUs
   StageSeconds seconds;
   std::array<std::string, kPlannedStages.size()> sources;  ///< of each stage's time

@@ -105,8 +105,8 @@ class StageMemory {
     const Bytes operands = 2 * sizeof(float) * linalg::kSyrkTileRows * widest;
     const Bytes copy_left = extras_.k_chunk > 0 ? sizeof(float) * kBatchTokens * widest : 0;
     const auto shards = static_cast<Bytes>(job_.calibration.num_shards);
-    const Bytes messages = sizeof(double) * cluster::kReductionChunk *
-                           (num_ranks_ + std::min(num_ranks_, shards));
+    const Bytes messages =
+        sizeof(double) * cluster::kReductionChunk * (num_ranks_ + std::min(num_ranks_, shards));
     return partial + slabs / num_ranks_ + operands + copy_left + messages;
   }
 

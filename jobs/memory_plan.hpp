@@ -20,17 +20,19 @@ struct MemoryPlan {
                 evaluate_bytes = 0;
   std::uint64_t least_evaluate_bytes = 0;  ///< with as few windows at hand as possible
 
-  std::uint64_t peak_bytes() const;   ///< of the costliest stage
+  std::uint64_t peak_bytes() const;     ///< of the costliest stage
   std::string costliest_stage() const;  ///< "calibrating"
 };
 
-/// What each stage keeps on the first of @p num_ranks ranks, with the choices that runtime.host_memory
-/// (0: no bound) asks for, whether they fit or not: the resident set, program and libraries included.
+/// What each stage keeps on the first of @p num_ranks ranks, with the choices that
+/// runtime.host_memory (0: no bound) asks for, whether they fit or not: the resident set, program
+/// and libraries included.
 MemoryPlan reckon_memory(const QuantizeJob& job, const model::ModelConfig& config,
                          const std::vector<LayerUnit>& units, std::size_t num_ranks,
                          std::size_t num_threads);
 
-/// The stages that cannot fit @p bound (0: none), a sentence each: what they take at least, and why.
+/// The stages that cannot fit @p bound (0: none), a sentence each: what they take at least, and
+/// why.
 std::vector<std::string> memory_problems(const MemoryPlan& plan, std::uint64_t bound);
 
 /// As reckon_memory; throws InputError with the first problem, before anything is computed.

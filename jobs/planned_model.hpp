@@ -16,7 +16,7 @@ struct PlannedModel {
   PreparedRun prepared;  ///< digests and tokens are stand-ins of the right length
   format::OriginalTensors original;
   bool has_weights = true;
-  std::uint64_t weight_bytes = 0;     ///< of the original's weight files
+  std::uint64_t weight_bytes = 0;    ///< of the original's weight files
   std::vector<std::string> remarks;  ///< what had to be assumed, a sentence each
 };
 

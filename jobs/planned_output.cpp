@@ -29,7 +29,8 @@ class OutputPlan {
     add_sizes();
     add_weights();
     if (job_.residual.is_wanted()) add_residuals();
-    for (const auto& [file, text] : config_files(prepared_, assembled_.sizes)) add(file, text.size());
+    for (const auto& [file, text] : config_files(prepared_, assembled_.sizes))
+      add(file, text.size());
     for (const std::string& file : format::companion_files(job_.model.path)) {
       add(file, std::filesystem::file_size(job_.model.path / file));
     }

@@ -39,7 +39,8 @@ Bytes layer_bytes(const solver::IntegerLayer& l) {
 
 Bytes layer_bytes(const PreparedRun& prepared, const LayerUnit& unit) {
   const auto planned = planned_sizes(unit, scale_type(prepared.job.output));
-  if (const auto* integers = std::get_if<solver::IntegerLayer>(&planned)) return layer_bytes(*integers);
+  if (const auto* integers = std::get_if<solver::IntegerLayer>(&planned))
+    return layer_bytes(*integers);
   const auto& codebooks = std::get<solver::VptqLayer>(planned);
   const bool is_absorbed = codebooks.num_groups == 1 && codebooks.outlier_size == 0;
   return layer_bytes(codebooks, !is_absorbed);

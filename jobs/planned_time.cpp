@@ -21,7 +21,9 @@ namespace {
 constexpr double kCompensatedScore = 1.7;
 constexpr double kHelperStart = 3;  // seconds until the tokenizer's interpreter is up
 
-double real(std::integral auto value) { return static_cast<double>(value); }
+double real(std::integral auto value) {
+  return static_cast<double>(value);
+}
 
 /// What a token costs in a block: multiply-adds of its weights and of attention, each two.
 double block_flops(const model::ModelConfig& config, double length) {
@@ -46,7 +48,8 @@ double square_flops(const PreparedRun& prepared, std::size_t block) {
   double flops = 0;
   for (const auto& role : roles_of_block(prepared.units, block)) {
     const double n = real(channels_of(config, role));
-    const double share = role.expert ? real(config.experts_per_token) / real(config.num_experts) : 1;
+    const double share =
+        role.expert ? real(config.experts_per_token) / real(config.num_experts) : 1;
     flops += share * n * (n + 1);
   }
   return (prepared.extras.k_chunk > 0 ? 2 : 1) * flops;
@@ -80,8 +83,8 @@ class TimePlan {
     const auto& job = prepared_.job;
     double tokens = 0;
     const auto tokenize = [&](const std::vector<Path>& texts) {
-      tokens += kHelperStart +
-                clock_.on_one_core(real(text_bytes(texts)), clock_.core().tokenized_bytes);
+      tokens +=
+          kHelperStart + clock_.on_one_core(real(text_bytes(texts)), clock_.core().tokenized_bytes);
     };
     if (job.calibration.tokens.empty()) tokenize(job.calibration.text);
     if (!job.evaluation.text.empty()) tokenize({job.evaluation.text});
@@ -109,8 +112,8 @@ class TimePlan {
                              layout_.num_ranks);
     const double tokens = real(job.num_samples) * job.max_seq_length * rounds / shards;
     const CoreRates& core = clock_.core();
-    const double forward = clock_.on_all_cores(
-        tokens * block_flops(config_, job.max_seq_length), core.product_flops);
+    const double forward =
+        clock_.on_all_cores(tokens * block_flops(config_, job.max_seq_length), core.product_flops);
     const double sent = real(reduction_bytes(prepared_, layout_.num_ranks)) / ranks_;
     double seconds = rounds * clock_.reading(end_bytes()) + clock_.sending(sent);
     const auto blocks = blocks_of(prepared_.units);
@@ -149,8 +152,8 @@ class TimePlan {
 
   /// Every rank reads every unit's report; then whole shards are written.
   double assemble() const {
-    const double shards = std::ceil(
-        std::max(1.0, output_bytes_ / real(prepared_.job.output.max_shard_size)));
+    const double shards =
+        std::ceil(std::max(1.0, output_bytes_ / real(prepared_.job.output.max_shard_size)));
     const double share = std::ceil(shards / ranks_) / shards;
     const double copied = end_bytes() * share;
     return clock_.reading(solved_bytes_ * (1 + share) + copied) +
@@ -199,7 +202,9 @@ class TimePlan {
 
 }  // namespace
 
-double StageSeconds::total() const { return std::accumulate(of_stage.begin(), of_stage.end(), 0.0); }
+double StageSeconds::total() const {
+  return std::accumulate(of_stage.begin(), of_stage.end(), 0.0);
+}
 
 RankClock::RankClock(const ClusterSettings& cluster, const RunLayout& layout)
     : cluster_(cluster),

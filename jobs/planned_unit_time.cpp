@@ -17,7 +17,9 @@ constexpr double kSquarePasses = 8;
 /// Points at which compensation is tried out (jobs/layer_residual).
 constexpr double kCompensationPoints = 11;
 
-double real(std::integral auto value) { return static_cast<double>(value); }
+double real(std::integral auto value) {
+  return static_cast<double>(value);
+}
 
 /// Vectors a second of an iteration of k-means, between the measured sizes of codebooks on a
 /// straight line in logarithms.
@@ -112,9 +114,10 @@ double residual_seconds(const Solve& solve, const PreparedRun& prepared) {
 }
 
 std::size_t num_sharing(const PreparedRun& prepared, const LayerUnit& unit) {
-  return static_cast<std::size_t>(std::ranges::count_if(prepared.units, [&](const LayerUnit& other) {
-    return other.layer.block == unit.layer.block && other.layer.input() == unit.layer.input();
-  }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(prepared.units, [&](const LayerUnit& other) {
+        return other.layer.block == unit.layer.block && other.layer.input() == unit.layer.input();
+      }));
 }
 
 double stored_weights(const PlannedModel& model, const model::LinearLayer& layer) {
@@ -135,7 +138,8 @@ double unit_seconds(const PlannedModel& model, const LayerUnit& unit, const Rank
     seconds += integer_seconds(solve, unit.aweq().integers);
   } else {
     const auto sizes = planned_sizes(unit, scale_type(prepared.job.output));
-    seconds += solve.factor() + vptq_seconds(solve, std::get<solver::VptqLayer>(sizes), unit.vptq());
+    seconds +=
+        solve.factor() + vptq_seconds(solve, std::get<solver::VptqLayer>(sizes), unit.vptq());
   }
   seconds += solve.products(2) + residual_seconds(solve, prepared);  // the proxy error
   return seconds + clock.writing(real(solved_file_bytes(prepared, unit)), 1);
@@ -153,9 +157,10 @@ double equalize_seconds(const PlannedModel& model, std::size_t block, const Rank
     const Solve solve{clock, real(unit.layer.out_features), real(unit.layer.in_features)};
     const double weights = solve.m * solve.n;
     const bool by_tokens = unit.makes_integers() && unit.aweq().integers.quantizes_input();
-    const double product = by_tokens ? clock.on_all_cores(4 * weights * real(prepared.extras.sample.num_rows),
-                                                          clock.core().product_flops)
-                                     : solve.products(1);
+    const double product =
+        by_tokens ? clock.on_all_cores(4 * weights * real(prepared.extras.sample.num_rows),
+                                       clock.core().product_flops)
+                  : solve.products(1);
     seconds += clock.reading(stored_weights(model, unit.layer)) +
                trials * (clock.on_all_cores(weights, clock.core().rounded_weights) + product);
     const model::InputKey input = balanced_as(unit.layer.input());

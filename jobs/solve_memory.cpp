@@ -21,11 +21,11 @@ struct Layer {
 constexpr Bytes kTiles = 3;
 /// Rows of a tile at most, as in solver/vptq/row_tiles.
 constexpr Bytes kTileRows = 512;
-constexpr Bytes kMaxPartials = 16;  // of a codebook's normal equations
+constexpr Bytes kMaxPartials = 16;            // of a codebook's normal equations
 constexpr std::size_t kManyCentroids = 1024;  // from here on k-means sorts its vectors
 
-/// K-means beside the tiles: planes and rows of the vectors, each with its weight, index and number;
-/// sorted anew, a second copy of the rows.
+/// K-means beside the tiles: planes and rows of the vectors, each with its weight, index and
+/// number; sorted anew, a second copy of the rows.
 Bytes training_bytes(const Layer& layer, const solver::VptqSettings& settings) {
   const auto v = static_cast<Bytes>(settings.vector_len);
   const Bytes vectors = layer.m * layer.n / v / static_cast<Bytes>(settings.num_groups);

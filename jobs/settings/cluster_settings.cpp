@@ -27,9 +27,9 @@ bool names_a_file(const std::string& name) {
 [[noreturn]] void refuse(const std::string& name) {
   const auto known = cluster_names();
   const std::size_t near = config::near_match(name, known);
-  const std::string advice =
-      near < known.size() ? fmt::format("Did you mean {}?", known[near])
-                          : "Name one of them, or a file of your own that ends in .yaml.";
+  const std::string advice = near < known.size()
+                                 ? fmt::format("Did you mean {}?", known[near])
+                                 : "Name one of them, or a file of your own that ends in .yaml.";
   throw InputError(fmt::format("--cluster is {} (configs/clusters has {}). {}", name,
                                fmt::join(known, ", "), advice));
 }
@@ -38,7 +38,8 @@ bool names_a_file(const std::string& name) {
 
 void check(Problems& problems, const CoreRates& s) {
   if (s.kmeans.empty()) {
-    problems.add("kmeans", "is empty (k-means takes some time). Give one size of codebook at least.");
+    problems.add("kmeans",
+                 "is empty (k-means takes some time). Give one size of codebook at least.");
   }
   for (std::size_t i = 1; i < s.kmeans.size(); ++i) {
     if (s.kmeans[i - 1].centroids < s.kmeans[i].centroids) continue;
@@ -69,6 +70,8 @@ ClusterSettings cluster_from_text(const std::string& yaml, const std::string& or
   return config::read_text<ClusterSettings>(yaml, origin);
 }
 
-std::string cluster_text(const ClusterSettings& cluster) { return config::write_text(cluster); }
+std::string cluster_text(const ClusterSettings& cluster) {
+  return config::write_text(cluster);
+}
 
 }  // namespace tessera::jobs

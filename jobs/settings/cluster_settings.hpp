@@ -8,8 +8,8 @@
 
 #include "core/describe.hpp"
 
-// A machine as configs/clusters/*.yaml describes it: how large its nodes are and what a core of them
-// does in a second. `tessera plan` reckons with it; nothing here changes a result. Anyone can
+// A machine as configs/clusters/*.yaml describes it: how large its nodes are and what a core of
+// them does in a second. `tessera plan` reckons with it; nothing here changes a result. Anyone can
 // measure a table of their own machine with tests/bench/measure_rates.
 namespace tessera::jobs {
 
@@ -27,16 +27,16 @@ struct SearchRate {
 /// What one core does in a second while the others of its rank are at work, too. Multiply-adds
 /// count as two operations.
 struct CoreRates {
-  double product_flops = 6e10;  ///< fp32 products of the forward pass, attention and head included
-  double square_flops = 5e10;   ///< sums of x x^T, of which the lower triangle counts
-  double factor_flops = 8e9;    ///< fp64 Cholesky factor and its inverse, 2/3 n^3; on one core
-  double column_flops = 2e10;   ///< fp32 column pass, sweeps and gradients, 2 m n^2 each
-  double fold_flops = 8e9;      ///< additions that form a codebook's normal equations, m n^2 / v
+  double product_flops = 6e10;   ///< fp32 products of the forward pass, attention and head included
+  double square_flops = 5e10;    ///< sums of x x^T, of which the lower triangle counts
+  double factor_flops = 8e9;     ///< fp64 Cholesky factor and its inverse, 2/3 n^3; on one core
+  double column_flops = 2e10;    ///< fp32 column pass, sweeps and gradients, 2 m n^2 each
+  double fold_flops = 8e9;       ///< additions that form a codebook's normal equations, m n^2 / v
   double distance_flops = 7e10;  ///< full searches of a codebook: 2 K v a vector
   std::vector<SearchRate> kmeans = {{256, 1.6e7}, {4096, 3e6}, {65536, 4e5}};  ///< an iteration
-  double rounded_weights = 1e8;  ///< integers rounded to a given grid
-  double ranged_weights = 3e6;   ///< integers whose scale is searched
-  double integer_flops = 8e9;    ///< refinement of integers and their scales, 6 m n^2 a round
+  double rounded_weights = 1e8;    ///< integers rounded to a given grid
+  double ranged_weights = 3e6;     ///< integers whose scale is searched
+  double integer_flops = 8e9;      ///< refinement of integers and their scales, 6 m n^2 a round
   double decoded_weights = 1.5e8;  ///< packed weights turned into numbers, on one core
   double reduced_bytes = 1e9;      ///< of statistics, copied and added up, on one core
   double digest_bytes = 4e8;       ///< SHA-256
@@ -93,7 +93,8 @@ void describe(Fields& f, CoreRates& s) {
   f("square_flops", s.square_flops, "sums of x x^T, lower triangle", rate);
   f("factor_flops", s.factor_flops, "fp64 Cholesky factor and inverse, 2/3 n^3, on one core", rate);
   f("column_flops", s.column_flops, "column pass, sweeps and gradients, 2 m n^2 each", rate);
-  f("fold_flops", s.fold_flops, "additions that form a codebook's normal equations, m n^2 / v", rate);
+  f("fold_flops", s.fold_flops, "additions that form a codebook's normal equations, m n^2 / v",
+    rate);
   f("distance_flops", s.distance_flops, "full searches of a codebook, 2 K v a vector", rate);
   f("kmeans", s.kmeans, "vectors that an iteration of k-means places, by size of the codebook");
   f("rounded_weights", s.rounded_weights, "weights rounded to a given grid", rate);

@@ -7,7 +7,9 @@
 namespace tessera::cli {
 namespace {
 
-std::string text_of(std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
+std::string text_of(std::uint64_t bytes) {
+  return bytes_text(static_cast<double>(bytes));
+}
 
 std::string line(const char* name, const std::string& value) {
   return fmt::format("{:<16}{}\n", name, value);
@@ -23,11 +25,11 @@ std::string bytes_lines(const jobs::JobPlan& plan) {
                                 ? ", residuals " + text_of(plan.output.residual_bytes)
                                 : "",
                             text_of(plan.original_bytes)));
-  text += line("scratch", fmt::format("{} in {} files: sums {}, two blocks' activations {}, solved {}",
-                                      text_of(scratch.peak_bytes), scratch.num_files,
-                                      text_of(scratch.statistics_bytes),
-                                      text_of(2 * scratch.hidden_bytes),
-                                      text_of(scratch.solved_bytes)));
+  text += line(
+      "scratch",
+      fmt::format("{} in {} files: sums {}, two blocks' activations {}, solved {}",
+                  text_of(scratch.peak_bytes), scratch.num_files, text_of(scratch.statistics_bytes),
+                  text_of(2 * scratch.hidden_bytes), text_of(scratch.solved_bytes)));
   text += line("host memory",
                fmt::format("{} a rank ({}), {} a node", text_of(plan.host_memory_bytes),
                            plan.memory.costliest_stage(), text_of(plan.node_memory_bytes)));
@@ -39,13 +41,14 @@ std::string time_lines(const jobs::JobPlan& plan) {
   std::string text;
   for (std::size_t stage = 0; stage < jobs::kPlannedStages.size(); ++stage) {
     if (plan.seconds[stage] == 0) continue;
-    text += line(jobs::kPlannedStages[stage],
-                 fmt::format("{:<9} by {}", duration_text(plan.seconds[stage]), plan.sources[stage]));
+    text +=
+        line(jobs::kPlannedStages[stage],
+             fmt::format("{:<9} by {}", duration_text(plan.seconds[stage]), plan.sources[stage]));
   }
-  return text + line("total", fmt::format("{:<9} in {} attempt{} of the walltime",
-                                          duration_text(plan.seconds.total()),
-                                          plan.walltime.num_attempts,
-                                          plan.walltime.num_attempts == 1 ? "" : "s"));
+  return text +
+         line("total", fmt::format("{:<9} in {} attempt{} of the walltime",
+                                   duration_text(plan.seconds.total()), plan.walltime.num_attempts,
+                                   plan.walltime.num_attempts == 1 ? "" : "s"));
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 
 namespace tessera::cli {
 
-/// A plan for people: bytes, stages with where each time comes from, #SBATCH lines, what was assumed
-/// and what does not fit.
+/// A plan for people: bytes, stages with where each time comes from, #SBATCH lines, what was
+/// assumed and what does not fit.
 std::string plan_text(const jobs::JobPlan& plan);
 
 }  // namespace tessera::cli

@@ -24,10 +24,11 @@ struct PlanArguments {
 };
 
 bool parse(const Arguments& words, PlanArguments& a) {
-  CommandLine line("plan",
-                   "Says what a job will cost, from config.json and the headers of the weights alone "
-                   "(docs/planning.md):\nbytes of output, scratch and memory, seconds by stage, and "
-                   "#SBATCH lines. Ends with 4 where a bound\nwould be exceeded.");
+  CommandLine line(
+      "plan",
+      "Says what a job will cost, from config.json and the headers of the weights alone "
+      "(docs/planning.md):\nbytes of output, scratch and memory, seconds by stage, and "
+      "#SBATCH lines. Ends with 4 where a bound\nwould be exceeded.");
   line.argument("JOB.yaml", "the job", a.job);
   line.option("ranks", "N", "processes; else as in the job's slurm section, or 1", a.ranks, 1);
   line.option("ranks-per-node", "M", "of them on each node", a.ranks_per_node, 1);
@@ -41,7 +42,8 @@ bool parse(const Arguments& words, PlanArguments& a) {
             a.preflight);
   line.flag("json", "print the plan as one JSON document on standard output", a.json);
   line.example("tessera plan configs/jobs/smollm2_vptq_2bit.yaml");
-  line.example("tessera plan configs/jobs/llama3_70b_vptq_2bit.yaml --cluster h100_node --ranks 16");
+  line.example(
+      "tessera plan configs/jobs/llama3_70b_vptq_2bit.yaml --cluster h100_node --ranks 16");
   return line.parse(words);
 }
 

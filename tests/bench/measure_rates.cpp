@@ -1,9 +1,9 @@
 // Measures what this machine does in a second and prints a table for configs/clusters:
 //     measure_rates THREADS [SCRATCH_FOLDER] > configs/clusters/my_machine.yaml
 // Rates are of a core: work done over processor seconds of all threads, so that others on the
-// machine disturb little; files are timed by the clock. Takes a few minutes, most of them the largest
-// k-means; on a machine that is busy, caches and files look worse than they are. Shapes are those of SmolLM2-135M, and
-// layers of 1,024 inputs for what grows faster than a product.
+// machine disturb little; files are timed by the clock. Takes a few minutes, most of them the
+// largest k-means; on a machine that is busy, caches and files look worse than they are. Shapes are
+// those of SmolLM2-135M, and layers of 1,024 inputs for what grows faster than a product.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -36,7 +36,9 @@ namespace {
 using namespace tessera;
 namespace fs = std::filesystem;
 
-double real(std::size_t value) { return static_cast<double>(value); }
+double real(std::size_t value) {
+  return static_cast<double>(value);
+}
 
 /// Processor seconds of all threads.
 template <class Step>
@@ -108,7 +110,8 @@ jobs::SearchRate kmeans_rate(Threads& threads, std::size_t centroids, std::size_
   settings.num_centroids = centroids;
   settings.max_iterations = 5;
   settings.tolerance = 0;
-  const auto start = linalg::seed_centroids(threads, x, weights, centroids, CounterRandom(1, "bench", "seed"));
+  const auto start =
+      linalg::seed_centroids(threads, x, weights, centroids, CounterRandom(1, "bench", "seed"));
   int iterations = 0;
   const double seconds = cpu_seconds([&] {
     iterations = linalg::kmeans_from(threads, x, weights, settings, start).num_iterations;
@@ -128,7 +131,9 @@ double distance_flops() {
 class SolverRates {
  public:
   explicit SolverRates(Threads& threads)
-      : threads_(threads), weight_(test::random_matrix(kSize, kSize, 6)), hessian_(test::random_hessian(kSize, 2 * kSize, 5)) {}
+      : threads_(threads),
+        weight_(test::random_matrix(kSize, kSize, 6)),
+        hessian_(test::random_hessian(kSize, 2 * kSize, 5)) {}
 
   void measure(jobs::CoreRates& core) {
     measure_vptq(core);
@@ -219,7 +224,8 @@ void archive(Archive& a, StoredNumbers& s) {
 }
 
 void measure_files(const fs::path& folder, jobs::ClusterSettings& cluster) {
-  const StoredNumbers small{std::vector<double>(64)}, large{std::vector<double>(std::size_t{1} << 23)};
+  const StoredNumbers small{std::vector<double>(64)},
+      large{std::vector<double>(std::size_t{1} << 23)};
   constexpr int kFiles = 20;
   const double of_small = wall_seconds([&] {
     for (int i = 0; i < kFiles; ++i) store::save(folder / fmt::format("small-{}", i), {}, small);
@@ -254,7 +260,8 @@ void round_all(jobs::ClusterSettings& cluster) {
 }
 
 int run(const std::vector<std::string>& args) {
-  require_input(args.size() == 1 || args.size() == 2, "usage: measure_rates THREADS [SCRATCH_FOLDER]");
+  require_input(args.size() == 1 || args.size() == 2,
+                "usage: measure_rates THREADS [SCRATCH_FOLDER]");
   Threads threads(std::stoul(args[0]));
   const fs::path parent = args.size() == 2 ? fs::path(args[1]) : fs::temp_directory_path();
   const fs::path folder = parent / fmt::format("measure_rates-{}", getpid());

@@ -30,8 +30,8 @@ TEST(ConfigsClusters, OneIsMeasured) {
 
 TEST(ConfigsClusters, AnUnknownNameHasANearOne) {
   EXPECT_THAT([] { read_cluster("h100_nod"); },
-              ThrowsMessage<InputError>(AllOf(HasSubstr("--cluster is h100_nod"),
-                                              HasSubstr("Did you mean h100_node?"))));
+              ThrowsMessage<InputError>(
+                  AllOf(HasSubstr("--cluster is h100_nod"), HasSubstr("Did you mean h100_node?"))));
   EXPECT_THAT([] { read_cluster("zzzzzzzz"); },
               ThrowsMessage<InputError>(AllOf(HasSubstr("two_cores"), HasSubstr(".yaml"))));
   EXPECT_THAT([] { read_cluster("nowhere/mine.yaml"); },

@@ -50,7 +50,9 @@ PlanRequest request_for(const QuantizeJob& job, std::size_t num_ranks = 0,
   request.ranks_per_node = ranks_per_node;
   return request;
 }
-JobPlan plan(const QuantizeJob& job) { return plan(request_for(job)); }
+JobPlan plan(const QuantizeJob& job) {
+  return plan(request_for(job));
+}
 
 /// Gives a token file digests as long as real ones.
 void lengthen_digests(const fs::path& file) {
@@ -250,8 +252,8 @@ TEST_F(JobPlanTest, SaysWhatDoesNotFitAndWhatWould) {
   job_.runtime.scratch = 2000;
   const JobPlan bound = plan(job_);
   EXPECT_THAT(bound.problems, Contains(HasSubstr("runtime.host_memory is 1.0 kB")));
-  EXPECT_THAT(bound.problems, Contains(AllOf(HasSubstr("runtime.scratch is 2.0 kB"),
-                                             HasSubstr("Allow 1MiB"))));
+  EXPECT_THAT(bound.problems,
+              Contains(AllOf(HasSubstr("runtime.scratch is 2.0 kB"), HasSubstr("Allow 1MiB"))));
 }
 
 TEST_F(JobPlanTest, CountsTheAttemptsThatAWalltimeTakes) {

@@ -16,7 +16,7 @@ ClusterSettings swift() {
   c.read_bytes = c.write_bytes = c.scratch_bytes = c.network_bytes = kFast;
   c.seconds_per_file = 0;
   c.efficiency = 1;
-  c.core = {kFast, kFast, kFast, kFast, kFast,         kFast, {{256, kFast}},
+  c.core = {kFast, kFast, kFast, kFast, kFast, kFast, {{256, kFast}},
             kFast, kFast, kFast, kFast, kFast, kFast, kFast};
   return c;
 }
@@ -33,10 +33,12 @@ class PlannedTime : public testing::Test {
   QuantizeJob job_ = test::write_tiny_job(folder_.path(), {});  // 3 blocks; 7 samples of 19 tokens
 };
 
-TEST_F(PlannedTime, NothingTakesNoTime) { EXPECT_LT(predict(swift()).total(), 1e-9); }
+TEST_F(PlannedTime, NothingTakesNoTime) {
+  EXPECT_LT(predict(swift()).total(), 1e-9);
+}
 
-// The forward pass by hand: q, o (24 x 24), k, v (8 x 24), gate, up, down (36 x 24) twice each weight
-// and token, and attention's two products over half of 19 positions for 24 channels.
+// The forward pass by hand: q, o (24 x 24), k, v (8 x 24), gate, up, down (36 x 24) twice each
+// weight and token, and attention's two products over half of 19 positions for 24 channels.
 TEST_F(PlannedTime, CalibrationIsItsProducts) {
   ClusterSettings cluster = swift();
   cluster.core.product_flops = 1e6;
@@ -70,8 +72,8 @@ TEST_F(PlannedTime, CoresShareTheWorkAsFarAsTheyDo) {
   EXPECT_NEAR(predict(cluster, {1, 1, 4})[1], predict(cluster, {1, 1, 1})[1] / 2, 1e-9);
 }
 
-// Between measured sizes the rate of k-means lies on a line in logarithms: at 16 centroids, half-way
-// from 4 to 64, the geometric mean. Seven layers of three blocks have 3 x 4128 weights.
+// Between measured sizes the rate of k-means lies on a line in logarithms: at 16 centroids,
+// half-way from 4 to 64, the geometric mean. Seven layers of three blocks have 3 x 4128 weights.
 TEST_F(PlannedTime, KmeansIsReadBetweenMeasuredSizes) {
   ClusterSettings cluster = swift();
   cluster.core.kmeans = {{4, 4e4}, {64, 1e4}};
