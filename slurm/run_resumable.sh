@@ -129,7 +129,7 @@ run_step() {
 requeue() {
   local state now
   state=$(fact JobState) now=$(fact Restarts)
-  if [[ $state != RUNNING || ${now:-$restarts} != "$restarts" ]]; then
+  if [[ ! $state =~ ^(RUNNING|SIGNALING)$ || ${now:-$restarts} != "$restarts" ]]; then
     say "not requeued from here: Slurm says ${state:-the job is gone}" # cancelled, or requeued already
   elif [[ $attempt -ge $max_attempts ]]; then
     say "not requeued: $max_attempts attempts were made. Submit it again to go on."
@@ -144,7 +144,7 @@ submit_successor
 # What Slurm is ending, or has taken a node from, cannot start its ranks: srun would see too few nodes, and then wait for
 # the job to run again, which it cannot before this script has ended.
 state=$(fact JobState) num_nodes=$(fact NumNodes)
-if [[ $asked == yes || ! $state =~ ^(RUNNING|CONFIGURING|)$ ]]; then
+if [[ $asked == yes || ! $state =~ ^(RUNNING|SIGNALING|CONFIGURING|)$ ]]; then
   say "not started: Slurm says ${state:-nothing}"
   code=75
 elif [[ -n ${SLURM_JOB_NUM_NODES:-} && $num_nodes =~ ^[0-9]+$ && $num_nodes -ne $SLURM_JOB_NUM_NODES ]]; then

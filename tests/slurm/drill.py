@@ -18,12 +18,11 @@ import sys
 import tempfile
 import time
 
-from small_cluster import SmallCluster, take_down_when_ended, until
+from small_cluster import ENDED, SmallCluster, take_down_when_ended, until
 from tiny_run import PROGRAM, TinyRun, what_keeps_slurm_away
 
 SECONDS_A_SUBMISSION = 900
 BLOWS = ("requeue", "warning", "preemption", "lost node", "killed slurmd")
-ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY", "BOOT_FAIL")
 
 
 class Drill:

@@ -38,17 +38,20 @@ class Slowly(threading.Thread):
     def run(self):
         end = time.monotonic() + SECONDS_A_JOB
         while not self.has_seen_enough() and time.monotonic() < end:
-            self.signal(signal.SIGSTOP)
-            until_or_not(self.has_seen_enough, 5)
-            self.signal(signal.SIGCONT)
+            if self.signal(signal.SIGSTOP):
+                until_or_not(self.has_seen_enough, 5)
+                self.signal(signal.SIGCONT)
             time.sleep(0.3)
 
     def signal(self, number):
-        for pid in self.cluster.ranks(self.job):
+        """Returns whether there was anything to be signalled."""
+        ranks = self.cluster.ranks(self.job)
+        for pid in ranks:
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 pass
+        return bool(ranks)
 
 
 def until_or_not(question, seconds):
@@ -67,10 +70,10 @@ class FourNodes(unittest.TestCase):
         cls.expected = cls.plain.run_plainly()
         print(f"a plain run takes {time.monotonic() - begin:.1f} s", flush=True)
         # Slurm looks every half minute, and warns up to a minute too early: meanwhile, the others run. On nodes that
-        # none of them takes away.
+        # none of them takes away, and not knowing when its time is up: it would end before it is warned.
         run = cls.walltime_run = TinyRun(cls.top / "walltime", cls.plain)
         settings = ("nodes=2", 'time="1"', "signal_seconds=5", "options=['--nodelist=n1,n3']")
-        cls.walltime_job = cls.submit_in(run, *settings)
+        cls.walltime_job = cls.submit_in(run, *settings, SLURM_JOB_END_TIME="4102444800")
         cls.slowly = Slowly(cls.cluster, cls.walltime_job, lambda: "USR1 arrived" in run.log())
 
     def setUp(self):
@@ -86,10 +89,10 @@ class FourNodes(unittest.TestCase):
         return self.cluster.call(PROGRAM, *words, cwd=self.run_here.folder)
 
     @classmethod
-    def submit_in(cls, run, *settings):
+    def submit_in(cls, run, *settings, **variables):
         """Returns the job's number."""
         words = [word for s in settings for word in ("--set", f"slurm.{s}")]
-        return int(cls.cluster.call(PROGRAM, "submit", "job.yaml", *words, cwd=run.folder))
+        return int(cls.cluster.call(PROGRAM, "submit", "job.yaml", *words, cwd=run.folder, environment=variables))
 
     def submit(self, *settings):
         return self.submit_in(self.run_here, *settings)

@@ -54,6 +54,10 @@ MAX_ATTEMPTS=21 SLURM_RESTART_COUNT=19 run 75 "$script"
 requeued || fail "the cap is another"
 
 rm "$calls"
+STATE=SIGNALING run 75 "$script"
+requeued || fail "Slurm is still at its warning, and the job runs"
+
+rm "$calls"
 STATE=CANCELLED run 75 "$script"
 says "CANCELLED"
 ! requeued || fail "requeued though somebody cancelled it"

@@ -85,6 +85,8 @@ def until(question, seconds, what):
     raise TimeoutError(f"{what() if callable(what) else what}: not within {seconds} s")
 
 
+# A job's states that are its last; others come and go (SIGNALING).
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY", "BOOT_FAIL")
 ENDINGS = (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -203,7 +205,7 @@ class SmallCluster:
         """Waits until the job has ended for good; returns what show() says."""
         def ended():
             shown = self.hurry(job)
-            return None if shown["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "REQUEUED") else shown
+            return shown if shown["JobState"] in ENDED else None
         return until(ended, seconds, lambda: f"the end of job {job}: {self.show(job)}")
 
     def nodes_of(self, job):
