@@ -1,5 +1,7 @@
 // Whole jobs on mixtures of experts: every expert solved from its own tokens, routers left as they
 // are, experts without tokens named.
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -174,6 +176,24 @@ TEST_F(Experts, ThoseWithoutTokensAreNamedAndSolvedWithoutAHessian) {
     EXPECT_THAT(log.warnings, Contains(HasSubstr("block 0: calibration saw no token of expert")));
     start_over();
   }
+}
+
+TEST_F(Experts, ThoseWithoutTokensAreKeptWhereTheJobSaysSo) {
+  write_model(test::tiny_mixture_json("Qwen3Moe", 24, 1));
+  job_.evaluation = {};
+  job_.quantize.ladder.fallback = jobs::Fallback::keep;
+  const auto report = test::run_job(job_);
+  EXPECT_EQ(jobs::exit_code(report), 3);
+  const auto left_alone =
+      texts_of(config_of_output().at("quantization_config").at("modules_to_not_convert"));
+  std::size_t num_kept = 0;
+  for (const auto& row : report.layers) {
+    EXPECT_EQ(row.is_kept, row.is_degraded) << row.module;
+    const auto name = "model.layers." + std::to_string(row.block) + "." + row.module;
+    EXPECT_EQ(std::ranges::count(left_alone, name), row.is_kept ? 1 : 0) << name;
+    num_kept += row.is_kept ? 1 : 0;
+  }
+  EXPECT_GT(num_kept, 0u);
 }
 
 TEST_F(Experts, TooFewTokensAreRefusedBeforeAnythingIsSolved) {

@@ -205,7 +205,7 @@ TEST_F(Redo, StoppedAnywhereGivesTheSameBytes) {
 }
 
 TEST_F(Redo, NamesWhatDependsOnTheLayers) {
-  job_.residual.bits = 4;
+  job_.residual.bits = 8;
   job_.evaluation.max_perplexity_ratio = 100;
   test::run_job(job_);
   const auto stale = preview("layers\\.1\\.mlp\\.down_proj");
