@@ -143,7 +143,7 @@ std::string ladder_section(const RunReport& r) {
     }
   }
   if (rows.empty()) return "";
-  return section(
+  return html_section(
       "Layers that failed at first",
       "They were put aside until the others were solved, then tried rung by rung "
       "(quantize.ladder).",
