@@ -3,6 +3,7 @@
 #include "calibration/flat_statistics.hpp"
 #include "calibration/tokens.hpp"
 #include "core/error.hpp"
+#include "evaluation/divergence.hpp"
 #include "evaluation/perplexity.hpp"
 #include "jobs/assembled_shards.hpp"
 #include "jobs/inspect.hpp"
@@ -158,7 +159,7 @@ JsonValue inspect_work_file(const fs::path& file) {
     add_measured_layer(document, reader);
   } else if (reader.contains("without")) {
     add_group_divergence(document, reader);
-  } else if (reader.contains("recipe")) {
+  } else if (reader.contains("own_loss")) {
     add_allocation(document, reader);
   } else if (reader.contains("layer")) {
     add_solved_layer(document, reader);
@@ -166,6 +167,11 @@ JsonValue inspect_work_file(const fs::path& file) {
     add_equalization(document, reader);
   } else if (reader.contains("perplexity")) {
     add_score(document, reader);
+  } else if (reader.contains("mean") && !reader.contains("num_channels")) {
+    evaluation::Divergence divergence;
+    archive(reader, divergence);
+    document.set("holds", "how far two models' next tokens are apart").set("divergence", divergence.mean);
+    document.set("tokens", divergence.num_tokens);
   } else if (reader.contains("not_finite")) {
     add_not_finite(document, reader);
   } else if (reader.contains("recipe")) {

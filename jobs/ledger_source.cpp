@@ -28,12 +28,14 @@ std::string digest_of_model(const DigestsByName& files) {
   return digest.hex();
 }
 
-/// The model's files among what a fingerprint, or a manifest, names under @p prefix.
+/// The model's config and weights among what a fingerprint, or a manifest, names under @p prefix; a manifest
+/// names what was copied, too.
 DigestsByName model_files(const DigestsByName& named, std::string_view prefix) {
   DigestsByName files;
   for (const auto& [key, digest] : named) {
-    if (key.starts_with(prefix) && !key.ends_with("tokens"))
-      files[key.substr(prefix.size())] = digest;
+    if (!key.starts_with(prefix)) continue;
+    const std::string name = key.substr(prefix.size());
+    if (name == "config.json" || name.ends_with(".safetensors")) files[name] = digest;
   }
   return files;
 }

@@ -151,12 +151,12 @@ TEST_F(AweqJob, WhatAFormatCannotHoldIsRefusedBeforeAnyWork) {
   EXPECT_THAT([&] { test::run_job(job_); },
               ThrowsMessage<InputError>(HasSubstr("group_size 24 does not divide")));
   job_.quantize.aweq.integers.group_size = 16;
+  job_.output.format = OutputFormat::gptq;  // which has one scheme for all layers
   job_.quantize.overrides = {{"down_proj", {}, job_.quantize.aweq}};
   job_.quantize.overrides[0].aweq.integers.scheme = Scheme::w8a16;
   EXPECT_THAT([&] { test::run_job(job_); }, ThrowsMessage<InputError>(HasSubstr("down_proj")));
   EXPECT_FALSE(fs::exists(job_.runtime.work_dir / "calibration"));
   job_.quantize.overrides.clear();
-  job_.output.format = OutputFormat::gptq;
   job_.quantize.aweq.integers.scheme = Scheme::w8a8;
   EXPECT_THAT([&] { test::run_job(job_); },
               ThrowsMessage<InputError>(HasSubstr("GPTQ has no place for that")));

@@ -72,10 +72,10 @@ TEST(Killed, AgainAndAgainStillArrives) {
   fs::remove_all(job.output.dir);
   fs::remove_all(job.runtime.work_dir);
 
-  // Scoring says 8 things before its first score is committed; 12 events let every attempt commit
+  // Scoring walks both models before a score is committed: 20 events let every attempt commit
   // something.
   const auto attempt = [&] {
-    test::EventLog log(12, kill_this_process);
+    test::EventLog log(20, kill_this_process);
     test::run_job(job, ExistingRun::resume, 2, log);
   };
   int num_killed = 0;

@@ -80,7 +80,7 @@ TEST(RunReport, SurvivesJsonWithALadder) {
   EXPECT_EQ(again.layers[0].ladder.at(1).tried, "keep");
   EXPECT_TRUE(again.layers[0].is_kept);
   EXPECT_THAT(quant_log_csv(again.layers),
-              testing::EndsWith(",\"dampening 0.05 failed (it is \"\"singular\"\"); keep held\"\n"));
+              testing::EndsWith(",\"dampening 0.05 failed (it is \"\"singular\"\"); keep held\",v=4 K=16,0.5,0.75\n"));
 }
 
 TEST(RunReport, SurvivesJsonWithoutScoresAndLayers) {
