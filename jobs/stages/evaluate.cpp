@@ -136,10 +136,8 @@ double recall_of_all_ranks(RunContext& run, const evaluation::SelectionCount& mi
 std::vector<CompensatedReport> score_compensated(RunContext& run, const PreparedRun& prepared,
                                                  const AssembledModel& assembled, WorkFolder& work,
                                                  const evaluation::ScoredModel& packed,
-                                                 const Path& folder) {
+                                                 const format::ResidualFile& residuals) {
   std::vector<CompensatedReport> scores;
-  if (!prepared.job.residual.is_wanted()) return scores;
-  const format::ResidualFile residuals(folder);
   for (const evaluation::CompensationSettings& wanted : compensations_of(prepared.job, assembled)) {
     const evaluation::Compensator compensator(residuals, wanted);
     const bool is_by_layer = !wanted.k_chunk_of.empty();
@@ -186,22 +184,39 @@ QualityScores score_both(RunContext& run, const PreparedRun& prepared, WorkFolde
   return {original, packed, divergence.mean};
 }
 
+/// The packed model as it was written, opened.
+struct PackedOutput {
+  PackedOutput(const Path& folder, bool has_residuals)
+      : weights(format::open_weights(folder)), config(model::read_model_config(folder)) {
+    if (has_residuals) residuals.emplace(folder);
+  }
+  std::unique_ptr<model::TensorSource> weights;
+  model::ModelConfig config;  // may declare biases
+  std::optional<format::ResidualFile> residuals;
+};
+
 }  // namespace
 
 Scores evaluate(RunContext& run, const PreparedRun& prepared, const AssembledModel& assembled,
                 const CheckedOutput& checked, WorkFolder& work) {
   if (!checked.verdict.has_passed() || !prepared.evaluation_tokens) return {};
-  const Path folder = partial_folder(prepared.job.output.dir);
-  const auto packed = format::open_weights(folder);
-  const model::ModelConfig packed_config = model::read_model_config(folder);  // may declare biases
-  const evaluation::ScoredModel quantized{packed_config, *packed, "quantized"};
+  // All ranks have opened it before the first one can publish: where every score is there from an
+  // earlier attempt nothing else holds it back, and publishing renames the folder.
+  const auto packed = cluster::on_all_ranks(run.comm, [&] {
+    return std::make_unique<PackedOutput>(partial_folder(prepared.job.output.dir),
+                                          prepared.job.residual.is_wanted());
+  });
+  const evaluation::ScoredModel quantized{packed->config, *packed->weights, "quantized"};
   Scores scores{
       score_both(run, prepared, work, quantized, digest_of_files(assembled.weight_digests)), {}};
   run.log.info("perplexity of the original " + scores.original->to_text());
   run.log.info("perplexity of the packed   " + scores.quantized->to_text());
   run.log.info(fmt::format("divergence of the packed from the original {:.6f} nats in the mean",
                            *scores.divergence));
-  scores.compensated = score_compensated(run, prepared, assembled, work, quantized, folder);
+  if (packed->residuals) {
+    scores.compensated =
+        score_compensated(run, prepared, assembled, work, quantized, *packed->residuals);
+  }
   return scores;
 }
 

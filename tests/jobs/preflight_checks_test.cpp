@@ -16,6 +16,7 @@
 #include "jobs/preflight/probe_file.hpp"
 #include "jobs/stages/prepare.hpp"
 #include "tests/end_to_end/tiny_job.hpp"
+#include "tests/support/forwarding_communicator.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace tessera::jobs {
@@ -256,26 +257,14 @@ TEST(CheckSum, ArrivesOnAnyNumberOfRanks) {
 }
 
 /// A transport that changes a number under way.
-class Damaged final : public cluster::Communicator {
+class Damaged final : public test::ForwardingCommunicator {
  public:
-  explicit Damaged(cluster::Communicator& inner) : inner_(inner) {}
-  std::size_t rank() const override { return inner_.rank(); }
-  std::size_t size() const override { return inner_.size(); }
-  void barrier() override { inner_.barrier(); }
-  std::vector<std::string> all_gather(const std::string& mine) override {
-    return inner_.all_gather(mine);
-  }
+  using ForwardingCommunicator::ForwardingCommunicator;
   void exchange(const std::vector<std::span<const double>>& to,
                 const std::vector<std::span<double>>& from) override {
-    inner_.exchange(to, from);
+    ForwardingCommunicator::exchange(to, from);
     if (rank() == 1 && !from[0].empty()) from[0].back() += 1;
   }
-  void reset_tickets() override { inner_.reset_tickets(); }
-  std::uint64_t draw_ticket() override { return inner_.draw_ticket(); }
-  bool leave_together(double seconds) override { return inner_.leave_together(seconds); }
-
- private:
-  cluster::Communicator& inner_;
 };
 
 TEST(CheckSum, NumbersThatChangeUnderWayAreSeen) {
