@@ -7,6 +7,7 @@
 #include "calibration/tokens.hpp"
 #include "core/error.hpp"
 #include "forward/embedding.hpp"
+#include "jobs/not_finite.hpp"
 #include "jobs/statistics_listener.hpp"
 #include "model/tensor_source.hpp"
 
@@ -80,6 +81,7 @@ Matrix<float> HiddenStates::load(std::size_t block, std::size_t shard) const {
   return std::move(stored.hidden);
 }
 
+/// Brings the shard to where @p block takes it up.
 void HiddenStates::fetch(std::size_t shard, std::size_t block) {
   if (is_kept_in_memory_) return;
   states_.clear();
@@ -87,7 +89,24 @@ void HiddenStates::fetch(std::size_t shard, std::size_t block) {
 }
 
 void HiddenStates::advance(std::size_t shard, const forward::BlockWeights& weights,
-                           std::size_t block, BlockStatistics* partial) {
+                           std::size_t block) {
+  fetch(shard, block);
+  move_shard(shard, weights, block, nullptr);
+}
+
+BlockStatistics HiddenStates::advance_and_collect(std::size_t shard,
+                                                  const forward::BlockWeights& weights,
+                                                  std::size_t block) {
+  fetch(shard, block);  // before the statistics come: embedding takes the embeddings' memory
+  BlockStatistics partial =
+      empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.extras);
+  move_shard(shard, weights, block, &partial);
+  commit_not_finite(work_, run_.log, block, shard, shards_.size(), partial);
+  return partial;
+}
+
+void HiddenStates::move_shard(std::size_t shard, const forward::BlockWeights& weights,
+                              std::size_t block, BlockStatistics* partial) {
   const Tile samples = shards_.at(shard);
   Matrix<float>& hidden = states_.at(shard);
   const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / length_);
@@ -100,7 +119,8 @@ void HiddenStates::advance(std::size_t shard, const forward::BlockWeights& weigh
     }
   }
   if (!is_kept_in_memory_) {
-    work_.commit(hidden_file(block, shard, shards_.size()), "hidden", StoredStates{std::move(hidden)});
+    work_.commit(hidden_file(block, shard, shards_.size()), "hidden",
+                 StoredStates{std::move(hidden)});
     states_.clear();
   }
 }

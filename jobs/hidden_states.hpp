@@ -25,14 +25,13 @@ class HiddenStates {
   HiddenStates(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
                std::vector<Tile> shards, std::vector<std::size_t> mine, std::size_t first_block);
 
-  /// Brings @p shard of this rank to where block @p block takes it up. Apart from advance(),
-  /// because embedding takes the embeddings' memory: it can go before the block's statistics come.
-  void fetch(std::size_t shard, std::size_t block);
-  /// Moves @p shard through block @p block, adding what linear layers see to @p partial unless it
-  /// is null. A sample that an earlier block left with a number that is not finite stays as it is,
-  /// and counts for nothing (not_finite.hpp). @pre fetch(shard, block)
-  void advance(std::size_t shard, const forward::BlockWeights& weights, std::size_t block,
-               BlockStatistics* partial);
+  /// Moves @p shard of this rank through block @p block. A sample that an earlier block left with a
+  /// number that is not finite stays as it is.
+  void advance(std::size_t shard, const forward::BlockWeights& weights, std::size_t block);
+  /// The same; returns what linear layers saw. What was not finite is committed, and counts for
+  /// nothing (not_finite.hpp).
+  BlockStatistics advance_and_collect(std::size_t shard, const forward::BlockWeights& weights,
+                                      std::size_t block);
 
   /// Commits this rank's shards as they are after @p block.
   void commit(std::size_t block);
@@ -40,6 +39,9 @@ class HiddenStates {
   void drop(std::size_t block);
 
  private:
+  void fetch(std::size_t shard, std::size_t block);
+  void move_shard(std::size_t shard, const forward::BlockWeights& weights, std::size_t block,
+                  BlockStatistics* partial);
   void move(Tile samples, MatrixView<float> hidden, const forward::BlockWeights& weights,
             std::size_t block, BlockStatistics* partial);
   Matrix<float> embed(Tile samples) const;

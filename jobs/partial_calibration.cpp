@@ -4,13 +4,10 @@
 
 #include <fmt/core.h>
 
-#include "calibration/calibration_shards.hpp"
 #include "calibration/flat_statistics.hpp"
-#include "jobs/attempt.hpp"
 #include "jobs/hidden_states.hpp"
-#include "jobs/not_finite.hpp"
 #include "jobs/stages/prepare.hpp"
-#include "jobs/statistics_listener.hpp"
+#include "jobs/start_attempt.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -18,12 +15,7 @@ namespace {
 class PartialCalibration {
  public:
   PartialCalibration(RunContext& run, const PreparedRun& prepared, WorkFolder& work)
-      : run_(run),
-        prepared_(prepared),
-        work_(work),
-        shards_(calibration::cut_into_shards(
-            prepared.num_samples(),
-            static_cast<std::size_t>(prepared.job.calibration.num_shards))) {}
+      : run_(run), prepared_(prepared), work_(work), shards_(prepared.calibration_shards()) {}
 
   /// From the first block without this shard's partials; earlier ones only move it along.
   void calibrate(std::size_t shard) {
@@ -44,19 +36,17 @@ class PartialCalibration {
  private:
   bool has_partials(std::size_t block, std::size_t shard) {
     return std::ranges::all_of(
-        slab_files(prepared_.config, prepared_.units, block, prepared_.extras), [&](const SlabFile& slab) {
+        slab_files(prepared_.config, prepared_.units, block, prepared_.extras),
+        [&](const SlabFile& slab) {
           return work_.is_committed(partial_file(slab, shard, shards_.size()));
         });
   }
 
   void calibrate_block(HiddenStates& hidden, std::size_t shard, std::size_t block, bool is_last) {
     const auto weights = forward::load_block(prepared_.config, *prepared_.weights, block);
-    hidden.fetch(shard, block);
-    BlockStatistics partial =
-        empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.extras);
-    hidden.advance(shard, weights, block, &partial);
-    commit_not_finite(work_, run_.log, block, shard, shards_.size(), partial);
-    for (const SlabFile& slab : slab_files(prepared_.config, prepared_.units, block, prepared_.extras)) {
+    const BlockStatistics partial = hidden.advance_and_collect(shard, weights, block);
+    for (const SlabFile& slab :
+         slab_files(prepared_.config, prepared_.units, block, prepared_.extras)) {
       calibration::StatisticsSlab part({slab.num_channels, slab.extras}, slab.range);
       calibration::copy_flat(partial.of_role.at(slab.role), slab.range.begin, part.values);
       work_.commit(partial_file(slab, shard, shards_.size()), "partial", part);
@@ -76,9 +66,8 @@ class PartialCalibration {
 std::vector<std::size_t> run_partial_calibration(const QuantizeJob& job, ExistingRun existing,
                                                  RunContext& run) {
   WorkFolder work(job.runtime.work_dir, run.log, run.comm.rank());
-  PreparedRun prepared = open_inputs(run, job, work, existing);
-  Attempt attempt(run, job.runtime);
-  return attempt.guard([&] {
+  auto [prepared, attempt] = start_attempt(run, job, work, existing);
+  return attempt->guard([&] {
     prepare(run, prepared, work, existing);
     work.verify(run.comm);
     std::vector<std::size_t> shards(job.calibration.only_shards.begin(),

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "calibration/calibration_shards.hpp"
 #include "calibration/tokens.hpp"
 #include "jobs/fingerprint.hpp"
 #include "jobs/memory_plan.hpp"
@@ -35,6 +36,10 @@ struct PreparedRun {
   std::size_t num_samples() const { return static_cast<std::size_t>(job.calibration.num_samples); }
   std::size_t sample_length() const {
     return static_cast<std::size_t>(job.calibration.max_seq_length);
+  }
+  std::vector<Tile> calibration_shards() const {
+    return calibration::cut_into_shards(num_samples(),
+                                        static_cast<std::size_t>(job.calibration.num_shards));
   }
 };
 

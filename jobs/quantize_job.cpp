@@ -3,7 +3,6 @@
 #include <chrono>
 #include <string>
 
-#include "jobs/attempt.hpp"
 #include "jobs/gate/check_output.hpp"
 #include "jobs/machine.hpp"
 #include "jobs/stages/allocate.hpp"
@@ -15,6 +14,7 @@
 #include "jobs/stages/prepare.hpp"
 #include "jobs/stages/publish.hpp"
 #include "jobs/stages/solve.hpp"
+#include "jobs/start_attempt.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -43,10 +43,9 @@ auto timed(RunContext& run, WorkFolder& work, const std::string& name, Stage&& s
 
 RunReport run_quantize_job(const QuantizeJob& job, ExistingRun existing, RunContext& run) {
   WorkFolder work(job.runtime.work_dir, run.log, run.comm.rank());
-  PreparedRun prepared = open_inputs(run, job, work, existing);
-  Attempt attempt(run, job.runtime);
+  auto [prepared, attempt] = start_attempt(run, job, work, existing);
 
-  return attempt.guard([&] {
+  return attempt->guard([&] {
     timed(run, work, "prepare", [&] { prepare(run, prepared, work, existing); });
     if (auto stored = report_of_finished_run(prepared, work)) return *stored;
     work.verify(run.comm);

@@ -6,12 +6,9 @@
 
 #include <fmt/core.h>
 
-#include "calibration/calibration_shards.hpp"
 #include "cluster/agreement.hpp"
 #include "jobs/block_sums.hpp"
 #include "jobs/hidden_states.hpp"
-#include "jobs/not_finite.hpp"
-#include "jobs/statistics_listener.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -24,12 +21,7 @@ struct Walk {
 class Calibration {
  public:
   Calibration(RunContext& run, const PreparedRun& prepared, WorkFolder& work)
-      : run_(run),
-        prepared_(prepared),
-        work_(work),
-        shards_(calibration::cut_into_shards(
-            prepared.num_samples(),
-            static_cast<std::size_t>(prepared.job.calibration.num_shards))) {}
+      : run_(run), prepared_(prepared), work_(work), shards_(prepared.calibration_shards()) {}
 
   void run() {
     const Walk walk = find_walk();
@@ -58,8 +50,9 @@ class Calibration {
     return own;
   }
   bool has_statistics(std::size_t block) {
-    return std::ranges::all_of(slab_files(prepared_.config, prepared_.units, block, prepared_.extras),
-                               [&](const SlabFile& slab) { return work_.is_committed(slab.file); });
+    return std::ranges::all_of(
+        slab_files(prepared_.config, prepared_.units, block, prepared_.extras),
+        [&](const SlabFile& slab) { return work_.is_committed(slab.file); });
   }
   bool has_hidden(std::size_t block) {
     for (std::size_t s = 0; s < shards_.size(); ++s) {
@@ -89,18 +82,16 @@ class Calibration {
     const auto weights = forward::load_block(prepared_.config, *prepared_.weights, block);
     const bool is_wanted = !has_statistics(block);
     std::optional<BlockSums> sums;
-    if (is_wanted) sums.emplace(run_, slab_files(prepared_.config, prepared_.units, block, prepared_.extras));
+    if (is_wanted)
+      sums.emplace(run_, slab_files(prepared_.config, prepared_.units, block, prepared_.extras));
     for (std::size_t first = 0; first < shards_.size(); first += run_.comm.size()) {
       const std::size_t shard = first + run_.comm.rank();
       const std::size_t in_round = std::min(run_.comm.size(), shards_.size() - first);
       BlockStatistics partial;
-      if (shard < shards_.size()) {
-        hidden.fetch(shard, block);
-        if (is_wanted) {
-          partial = empty_statistics(prepared_.config, roles_of_block(prepared_.units, block), prepared_.extras);
-        }
-        hidden.advance(shard, weights, block, is_wanted ? &partial : nullptr);
-        commit_not_finite(work_, run_.log, block, shard, shards_.size(), partial);
+      if (shard < shards_.size() && is_wanted) {
+        partial = hidden.advance_and_collect(shard, weights, block);
+      } else if (shard < shards_.size()) {
+        hidden.advance(shard, weights, block);
       }
       if (is_wanted) note(sums->add_round(in_round, partial));
     }
