@@ -80,12 +80,6 @@ std::optional<std::chrono::seconds> parse_time_limit(std::string_view text) {
   return std::chrono::seconds(86'400 * days + seconds);
 }
 
-std::string time_limit_text(std::chrono::seconds time) {
-  const auto all = time.count();
-  const auto clock = fmt::format("{:02}:{:02}:{:02}", all / 3600 % 24, all / 60 % 60, all % 60);
-  return all < 86'400 ? clock : fmt::format("{}-{}", all / 86'400, clock);
-}
-
 std::vector<std::string> sbatch_lines(const SlurmSettings& settings, std::string_view job_name) {
   std::vector<std::string> lines;
   const auto add = [&](std::string_view name, const auto& value) {

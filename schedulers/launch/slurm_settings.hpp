@@ -57,8 +57,6 @@ void check(Problems& problems, const SlurmSettings& s);
 
 /// What Slurm's notation of a time limit means; nothing for what it does not accept.
 std::optional<std::chrono::seconds> parse_time_limit(std::string_view text);
-/// "D-HH:MM:SS", or "HH:MM:SS" below a day.
-std::string time_limit_text(std::chrono::seconds time);
 
 /// "#SBATCH --nodes=2" and so on: what a batch script that runs @p settings begins with, in a fixed
 /// order, with the warning signal to the batch shell, requeueing and one appended log for all

@@ -59,8 +59,4 @@ std::vector<std::size_t> dead_channels(const HessianSum& sum) {
   return dead;
 }
 
-std::size_t num_dead_channels(const HessianSum& sum) {
-  return dead_channels(sum).size();
-}
-
 }  // namespace tessera::calibration

@@ -22,6 +22,5 @@ std::string problem_of(const HessianSum& sum);
 
 /// Channels that no token ever reached: their diagonal is exactly zero. In rising order.
 std::vector<std::size_t> dead_channels(const HessianSum& sum);
-std::size_t num_dead_channels(const HessianSum& sum);
 
 }  // namespace tessera::calibration

@@ -181,9 +181,4 @@ std::vector<std::string> gpu_problems(const solver::VptqLayer& sizes) {
   return problems;
 }
 
-std::vector<std::string> compatibility_problems(const solver::VptqLayer& sizes) {
-  std::vector<std::string> problems = format_problems(sizes);
-  return problems.empty() ? gpu_problems(sizes) : problems;
-}
-
 }  // namespace tessera::format

@@ -35,7 +35,4 @@ std::vector<std::string> format_problems(const solver::VptqLayer& sizes);
 /// @pre format_problems finds none
 std::vector<std::string> gpu_problems(const solver::VptqLayer& sizes);
 
-/// The first of the above that finds any.
-std::vector<std::string> compatibility_problems(const solver::VptqLayer& sizes);
-
 }  // namespace tessera::format

@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 HessianSum sum_of_three() {
   HessianSum sum{4, Matrix<double>(3, 3)};
@@ -51,10 +52,9 @@ TEST(Hessian, IsDividedInPlaceWhereTheSumIsGivenUp) {
 TEST(Hessian, DeadChannelsAreThoseNoTokenReached) {
   HessianSum sum = sum_of_three();
   EXPECT_THAT(dead_channels(sum), ElementsAre(1));
-  EXPECT_EQ(num_dead_channels(sum), 1U);
   sum.sum(1, 1) = std::numeric_limits<double>::denorm_min();
-  EXPECT_EQ(num_dead_channels(sum), 0U);
-  EXPECT_EQ(num_dead_channels(HessianSum{}), 0U);
+  EXPECT_THAT(dead_channels(sum), IsEmpty());
+  EXPECT_THAT(dead_channels(HessianSum{}), IsEmpty());
 }
 
 TEST(Hessian, NothingToDivideOrNotFinite) {

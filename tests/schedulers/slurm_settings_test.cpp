@@ -41,14 +41,6 @@ TEST(TimeLimit, IsReadAsSlurmReadsIt) {
     EXPECT_FALSE(parse_time_limit(text)) << text;
 }
 
-TEST(TimeLimit, IsWrittenAsItIsRead) {
-  EXPECT_EQ(time_limit_text(std::chrono::seconds(0)), "00:00:00");
-  EXPECT_EQ(time_limit_text(std::chrono::seconds(86399)), "23:59:59");
-  EXPECT_EQ(time_limit_text(std::chrono::seconds(90061)), "1-01:01:01");
-  for (const long seconds : {1L, 59L, 3600L, 86400L, 1000000L})
-    EXPECT_EQ(parse_time_limit(time_limit_text(std::chrono::seconds(seconds)))->count(), seconds);
-}
-
 TEST(SlurmSettings, DefaultsAreGood) {
   EXPECT_THAT(problems_of({}), IsEmpty());
 }
