@@ -1,28 +1,16 @@
 #include "jobs/job_plan.hpp"
+#include "jobs/json_archive.hpp"
 
 namespace tessera::jobs {
 namespace {
 
-JsonValue texts(const std::vector<std::string>& lines) {
-  JsonValue list = JsonValue::list();
-  for (const std::string& line : lines) list.append(line);
-  return list;
-}
-
-JsonValue seconds_of(const JobPlan& plan) {
-  JsonValue seconds = JsonValue::object();
+template <class Values>
+JsonValue by_stage(const Values& values) {
+  JsonValue object = JsonValue::object();
   for (std::size_t stage = 0; stage < kPlannedStages.size(); ++stage) {
-    seconds.set(kPlannedStages[stage], plan.seconds[stage]);
+    object.set(kPlannedStages[stage], values[stage]);
   }
-  return seconds.set("total", plan.seconds.total());
-}
-
-JsonValue sources_of(const JobPlan& plan) {
-  JsonValue sources = JsonValue::object();
-  for (std::size_t stage = 0; stage < kPlannedStages.size(); ++stage) {
-    sources.set(kPlannedStages[stage], plan.sources[stage]);
-  }
-  return sources;
+  return object;
 }
 
 JsonValue memory_of(const MemoryPlan& memory) {
@@ -72,12 +60,12 @@ JsonValue to_json(const JobPlan& plan) {
       .set("host_memory", memory_of(plan.memory))
       .set("device_memory_bytes", plan.device_memory_bytes)
       .set("network_bytes", plan.network_bytes)
-      .set("seconds", seconds_of(plan))
-      .set("seconds_source", sources_of(plan))
+      .set("seconds", by_stage(plan.seconds).set("total", plan.seconds.total()))
+      .set("seconds_source", by_stage(plan.sources))
       .set("slurm_windows", plan.walltime.num_attempts)
-      .set("sbatch", texts(plan.walltime.sbatch_lines))
-      .set("remarks", texts(plan.remarks))
-      .set("problems", texts(plan.problems));
+      .set("sbatch", json_of(plan.walltime.sbatch_lines))
+      .set("remarks", json_of(plan.remarks))
+      .set("problems", json_of(plan.problems));
 }
 
 }  // namespace tessera::jobs

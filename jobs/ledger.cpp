@@ -63,18 +63,6 @@ Ledger parse(std::string_view content, const fs::path& file) {
   return ledger;
 }
 
-void write_all(const Descriptor& out, std::string_view text, const fs::path& file) {
-  while (!text.empty()) {
-    const auto written = ::write(out.get(), text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      throw MachineError::from_errno(
-          fmt::format("cannot write {} bytes to {}", text.size(), file.string()));
-    }
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
 }  // namespace
 
 Ledger read_ledger(const fs::path& file) {

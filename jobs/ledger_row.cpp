@@ -66,15 +66,6 @@ void archive(Archive& a, LedgerOutput& o) {
 }
 
 template <class Archive>
-void archive(Archive& a, MachineReport& m) {
-  a("processor", m.processor);
-  a("cores", m.num_cores);
-  a("threads", m.num_threads);
-  a("ranks", m.num_ranks);
-  a("memory_bytes", m.memory_bytes);
-}
-
-template <class Archive>
 void archive(Archive& a, LedgerRow& r) {
   a("time", r.time);
   a("name", r.name);

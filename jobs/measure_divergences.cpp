@@ -1,7 +1,6 @@
 #include "jobs/measure_divergences.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
@@ -9,6 +8,7 @@
 #include "core/error.hpp"
 #include "evaluation/original_predictions.hpp"
 #include "jobs/depth_groups.hpp"
+#include "jobs/draw_units.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/work_files.hpp"
 
@@ -129,29 +129,22 @@ void measure_divergences(RunContext& run, const PreparedRun& prepared, WorkFolde
   for (std::size_t g = 0; g < groups.size(); ++g) {
     if (!work.is_committed(divergence_file(g))) left.push_back(g);
   }
-  run.comm.reset_tickets();
   std::optional<DivergenceMeter> meter;
-  double longest_seconds = 0;
-  std::string stopped_at;
-  for (;;) {
-    const std::size_t ticket = run.comm.draw_ticket();
-    const std::size_t num_done = groups.size() - left.size() + std::min(ticket, left.size());
-    run.log.progress({"allocate", "groups of blocks", num_done, groups.size(),
-                      static_cast<double>(num_done) / static_cast<double>(groups.size()), ""});
-    if (ticket >= left.size()) break;
-    if (!run.deadline.has_room_for(longest_seconds)) {
-      stopped_at = run.deadline.why_not("a group of blocks", longest_seconds);
-      break;
-    }
-    const auto start = std::chrono::steady_clock::now();
-    if (!meter) meter.emplace(run, prepared, work);
-    const GroupDivergence found = meter->measure(groups[left[ticket]]);
-    work.commit(divergence_file(left[ticket]), "divergence", found);
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-    longest_seconds = std::max(longest_seconds, taken.count());
-    run.comm.progress();
-  }
-  agree_on_end(run.comm, stopped_at);
+  draw_units(run, {.count = left.size(),
+                   .cost = [](std::size_t) { return 1.0; },
+                   .name = [](std::size_t) { return "a group of blocks"; },
+                   .do_one =
+                       [&](std::size_t i) {
+                         if (!meter) meter.emplace(run, prepared, work);
+                         work.commit(divergence_file(left[i]), "divergence",
+                                     meter->measure(groups[left[i]]));
+                       },
+                   .say =
+                       [&](std::size_t num_drawn) {
+                         run.log.progress(progress_of("allocate", "groups of blocks",
+                                                      groups.size() - left.size() + num_drawn,
+                                                      groups.size()));
+                       }});
   work.refresh();
 }
 

@@ -1,13 +1,13 @@
 #include "jobs/measure_recipes.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include <fmt/core.h>
 
 #include "core/error.hpp"
 #include "jobs/depth_groups.hpp"
+#include "jobs/draw_units.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/layer_input.hpp"
 #include "jobs/planned_sizes.hpp"
@@ -52,34 +52,34 @@ class RecipeMeter {
   }
 
   void run() {
-    run_.comm.reset_tickets();
     const EqualizedWeights weights(prepared_, work_);
     LastInput inputs(prepared_, work_, weights);
-    std::string stopped_at;
-    for (;;) {
-      const std::size_t ticket = run_.comm.draw_ticket();
-      say(std::min(ticket, left_.size()));
-      if (ticket >= left_.size()) break;
-      const LayerUnit& unit = prepared_.units[left_[ticket]];
-      auto recipes = recipes_of(prepared_.job, unit);
-      if (standing_for_[left_[ticket]] != left_[ticket]) recipes.resize(1);
-      double cost = 0;
-      for (const Recipe& recipe : recipes) cost += solve_cost(recipe.unit);
-      if (!run_.deadline.has_room_for(rate_ * cost)) {
-        stopped_at = run_.deadline.why_not(unit.layer.name, rate_ * cost);
-        break;
-      }
-      const auto start = std::chrono::steady_clock::now();
-      work_.commit(measured_file(unit.layer), "measured", measure(unit, recipes, weights, inputs));
-      const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-      rate_ = std::max(rate_, taken.count() / cost);
-      run_.comm.progress();
-    }
-    agree_on_end(run_.comm, stopped_at);
+    draw_units(run_, {.count = left_.size(),
+                      .cost = [&](std::size_t i) { return cost_of(left_[i]); },
+                      .name = [&](std::size_t i) { return prepared_.units[left_[i]].layer.name; },
+                      .do_one =
+                          [&](std::size_t i) {
+                            const LayerUnit& unit = prepared_.units[left_[i]];
+                            work_.commit(measured_file(unit.layer), "measured",
+                                         measure(unit, recipes_for(left_[i]), weights, inputs));
+                          },
+                      .say = [&](std::size_t num_drawn) { say(num_drawn); }});
     work_.refresh();
   }
 
  private:
+  /// Those that are tried on the unit: all on the one that stands for its like, else its own.
+  std::vector<Recipe> recipes_for(std::size_t u) const {
+    auto recipes = recipes_of(prepared_.job, prepared_.units[u]);
+    if (standing_for_[u] != u) recipes.resize(1);
+    return recipes;
+  }
+  double cost_of(std::size_t u) const {
+    double cost = 0;
+    for (const Recipe& recipe : recipes_for(u)) cost += solve_cost(recipe.unit);
+    return cost;
+  }
+
   MeasuredLayer measure(const LayerUnit& unit, const std::vector<Recipe>& recipes,
                         const EqualizedWeights& weights, LastInput& inputs) const {
     const auto weight = weights.read_matrix(unit.layer.name + ".weight", unit.layer.out_features,
@@ -106,15 +106,13 @@ class RecipeMeter {
 
   void say(std::size_t num_drawn) const {
     const std::size_t total = prepared_.units.size(), done = total - left_.size() + num_drawn;
-    run_.log.progress({"allocate", "layers", done, total,
-                       static_cast<double>(done) / static_cast<double>(total), ""});
+    run_.log.progress(progress_of("allocate", "layers", done, total));
   }
 
   RunContext& run_;
   const PreparedRun& prepared_;
   WorkFolder& work_;
   std::vector<std::size_t> standing_for_, left_;
-  double rate_ = 0;  ///< seconds for a unit of cost, the slowest so far
 };
 
 }  // namespace

@@ -75,6 +75,15 @@ struct MachineReport {
   std::uint64_t memory_bytes = 0;
 };
 
+template <class Archive>
+void archive(Archive& a, MachineReport& m) {
+  a("processor", m.processor);
+  a("cores", m.num_cores);
+  a("threads", m.num_threads);
+  a("ranks", m.num_ranks);
+  a("memory_bytes", m.memory_bytes);
+}
+
 struct RunReport {
   std::string model;       ///< the job's model.path
   std::string output_dir;  ///< the job's output.dir

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <fcntl.h>
@@ -38,18 +39,14 @@ Piece random_piece(std::size_t rank) {
   return piece;
 }
 
-void write_piece(int fd, const Piece& piece, const std::filesystem::path& file,
+/// One more, behind @p before bytes.
+void write_piece(const Descriptor& out, const Piece& piece, const std::filesystem::path& file,
                  std::size_t before) {
-  const auto* bytes = reinterpret_cast<const std::byte*>(piece.data());
-  for (std::size_t done = 0; done < kPiece;) {
-    const ssize_t count = ::write(fd, bytes + done, kPiece - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      throw MachineError::from_errno(fmt::format("cannot write {} to {}",
-                                                 bytes_text(static_cast<double>(before + kPiece)),
-                                                 file.parent_path().string()));
-    }
-    done += static_cast<std::size_t>(count);
+  try {
+    write_all(out, std::as_bytes(std::span(piece)), file);
+  } catch (const MachineError& error) {
+    throw MachineError(
+        fmt::format("after {}: {}", bytes_text(static_cast<double>(before)), error.what()));
   }
 }
 
@@ -61,7 +58,7 @@ std::size_t write_and_flush(RunContext& run, const std::filesystem::path& file,
   std::size_t count = 0;
   while (count < kMostPieces && seconds_since(start) < kShareSeconds) {
     run.stop.check();
-    write_piece(out.get(), piece, file, count * kPiece);
+    write_piece(out, piece, file, count * kPiece);
     ++count;
   }
   if (::fsync(out.get()) != 0) {

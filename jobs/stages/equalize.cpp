@@ -1,7 +1,5 @@
 #include "jobs/stages/equalize.hpp"
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include <fmt/core.h>
@@ -9,6 +7,7 @@
 #include "calibration/hessian.hpp"
 #include "core/error.hpp"
 #include "jobs/block_sums.hpp"
+#include "jobs/draw_units.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/planned_sizes.hpp"
 #include "jobs/work_files.hpp"
@@ -100,28 +99,21 @@ void equalize(RunContext& run, const PreparedRun& prepared, WorkFolder& work) {
   for (const std::size_t block : blocks) {
     if (!work.is_committed(equalized_file(block))) left.push_back(block);
   }
-  run.comm.reset_tickets();
-  double longest_seconds = 0;
-  std::string stopped_at;
-  for (;;) {
-    const std::size_t ticket = run.comm.draw_ticket();
-    const std::size_t num_done = blocks.size() - left.size() + std::min(ticket, left.size());
-    run.log.progress({"equalize", "blocks", num_done, blocks.size(),
-                      static_cast<double>(num_done) / static_cast<double>(blocks.size()), ""});
-    if (ticket >= left.size()) break;
-    if (!run.deadline.has_room_for(longest_seconds)) {
-      stopped_at = run.deadline.why_not("a block's scales", longest_seconds);
-      break;
-    }
-    const auto start = std::chrono::steady_clock::now();
-    const BlockEqualization found = BlockEqualizer(run, prepared, work, left[ticket]).run();
-    say(run.log, left[ticket], found);
-    work.commit(equalized_file(left[ticket]), "equalized", found);
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-    longest_seconds = std::max(longest_seconds, taken.count());
-    run.comm.progress();
-  }
-  agree_on_end(run.comm, stopped_at);
+  draw_units(run, {.count = left.size(),
+                   .cost = [](std::size_t) { return 1.0; },
+                   .name = [](std::size_t) { return "a block's scales"; },
+                   .do_one =
+                       [&](std::size_t i) {
+                         const auto found = BlockEqualizer(run, prepared, work, left[i]).run();
+                         say(run.log, left[i], found);
+                         work.commit(equalized_file(left[i]), "equalized", found);
+                       },
+                   .say =
+                       [&](std::size_t num_drawn) {
+                         run.log.progress(progress_of("equalize", "blocks",
+                                                      blocks.size() - left.size() + num_drawn,
+                                                      blocks.size()));
+                       }});
   work.refresh();
 }
 

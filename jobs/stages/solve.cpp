@@ -1,12 +1,12 @@
 #include "jobs/stages/solve.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include <fmt/core.h>
 
 #include "core/error.hpp"
 #include "jobs/cost_meter.hpp"
+#include "jobs/draw_units.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/ladder.hpp"
 #include "jobs/layer_input.hpp"
@@ -88,26 +88,18 @@ class UnitSolver {
 
   template <class Solve>
   void draw(const Units& left, Solve&& solve_one) {
-    run_.comm.reset_tickets();
-    run_.log.progress(meter_.progress(""));
-    std::string stopped_at;
-    std::size_t next = 0;  // units below it were drawn by some rank
-    for (;;) {
-      const std::size_t ticket = run_.comm.draw_ticket();
-      if (ticket >= left.size()) break;
-      for (; next < ticket; ++next) meter_.add(*left[next]);
-      const LayerUnit& unit = *left[ticket];
-      if (!run_.deadline.has_room_for(rate_ * solve_cost(unit))) {
-        stopped_at = run_.deadline.why_not(unit.layer.name, rate_ * solve_cost(unit));
-        break;
-      }
-      run_.comm.progress();
-      solve_one(unit);
-      meter_.add(unit);
-      next = ticket + 1;
+    std::size_t next = 0;  // units below it are in the meter
+    const auto say_drawn = [&](std::size_t num_drawn) {
+      for (; next < num_drawn; ++next) meter_.add(*left[next]);
       run_.log.progress(meter_.progress(detail_));
-    }
-    agree_on_end(run_.comm, stopped_at);
+    };
+    rate_ = draw_units(run_,
+                       {.count = left.size(),
+                        .cost = [&](std::size_t i) { return solve_cost(*left[i]); },
+                        .name = [&](std::size_t i) { return left[i]->layer.name; },
+                        .do_one = [&](std::size_t i) { solve_one(*left[i]); },
+                        .say = say_drawn},
+                       rate_);
     work_.refresh();
   }
 
@@ -175,7 +167,6 @@ class UnitSolver {
 
   void commit(const LayerUnit& unit, const SolvedLayer& solved) {
     work_.commit(solved_file(unit.layer), "solved", solved);
-    rate_ = std::max(rate_, solved.seconds / solve_cost(unit));
     say(run_.log, unit, solved);
     detail_ = fmt::format("block {} {} error {:.4f}", unit.layer.block, unit.layer.module,
                           solved.report.proxy_error);

@@ -1,5 +1,8 @@
 #pragma once
+#include <cstddef>
 #include <filesystem>
+#include <span>
+#include <string_view>
 #include <utility>
 
 namespace tessera {
@@ -22,5 +25,11 @@ class Descriptor {
  private:
   int fd_ = -1;
 };
+
+/// All of @p bytes where @p out stands, however few of them one call takes. Throws MachineError
+/// naming @p file when the machine takes no more.
+void write_all(const Descriptor& out, std::span<const std::byte> bytes,
+               const std::filesystem::path& file);
+void write_all(const Descriptor& out, std::string_view text, const std::filesystem::path& file);
 
 }  // namespace tessera

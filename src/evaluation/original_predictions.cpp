@@ -1,17 +1,11 @@
 #include "evaluation/original_predictions.hpp"
 
-#include <algorithm>
 #include <vector>
 
+#include "evaluation/window_walk.hpp"
 #include "forward/token_scores.hpp"
 
 namespace tessera::evaluation {
-namespace {
-
-/// Tokens pushed through a block at a time: bounds its intermediate values, changes no result.
-constexpr std::size_t kBatchTokens = 4096;
-
-}  // namespace
 
 OriginalPredictions::OriginalPredictions(Threads& threads, const model::ModelConfig& config,
                                          const model::TensorSource& original,
@@ -19,7 +13,6 @@ OriginalPredictions::OriginalPredictions(Threads& threads, const model::ModelCon
     : config_(config),
       length_(length),
       ends_(config, original),
-      forward_(config, length),
       original_(embedded(tokens)) {
   walk(threads, original, {0, config.num_blocks}, original_);
 }
@@ -32,17 +25,7 @@ Matrix<float> OriginalPredictions::embedded(std::span<const std::uint32_t> token
 
 void OriginalPredictions::walk(Threads& threads, const model::TensorSource& weights, Tile blocks,
                                MatrixView<float> hidden) const {
-  const std::size_t num_sequences = hidden.rows / length_;
-  const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / length_);
-  for (std::size_t block = blocks.begin; block < blocks.end; ++block) {
-    const forward::BlockWeights loaded = forward::load_block(config_, weights, block);
-    for (std::size_t i = 0; i < num_tiles(num_sequences, per_batch); ++i) {
-      const Tile batch = tile_at(i, per_batch, num_sequences);
-      const forward::BatchShape shape{batch.size(), length_};
-      forward_.run(threads, loaded, shape,
-                   hidden.middle_rows(batch.begin * length_, shape.num_tokens()), nullptr);
-    }
-  }
+  push_through_blocks(threads, {config_, weights, ""}, blocks, length_, hidden);
 }
 
 double OriginalPredictions::divergence_of(Threads& threads, MatrixView<const float> hidden) const {

@@ -4,7 +4,6 @@
 
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
-#include "forward/block.hpp"
 #include "forward/embedding.hpp"
 #include "model/model_config.hpp"
 #include "model/tensor_source.hpp"
@@ -43,7 +42,6 @@ class OriginalPredictions {
   model::ModelConfig config_;
   std::size_t length_;
   forward::EmbeddingAndHead ends_;
-  forward::BlockForward forward_;
   Matrix<float> original_;  ///< (tokens, hidden_size), behind the last block
 };
 

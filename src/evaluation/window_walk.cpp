@@ -74,17 +74,24 @@ void WalkProgress::done(std::size_t walk, std::size_t blocks, const std::string&
       {"evaluate", "blocks", walk * num_blocks_ + blocks, num_walks_ * num_blocks_, cost, label});
 }
 
+void push_through_blocks(Threads& threads, const ScoredModel& scored, Tile blocks,
+                         std::size_t length, MatrixView<float> hidden,
+                         const std::function<void(std::size_t)>& before_block) {
+  const forward::BlockForward forward(scored.config, length);
+  for (std::size_t b = blocks.begin; b < blocks.end; ++b) {
+    if (before_block) before_block(b);
+    run_block(threads, forward, load_block(scored, b), length, hidden);
+  }
+}
+
 Matrix<float> walk_through_blocks(Threads& threads, const ScoredModel& scored,
                                   const forward::EmbeddingAndHead& ends,
                                   std::span<const std::uint32_t> tokens, std::size_t length,
                                   const WalkProgress& progress, std::size_t walk) {
-  const forward::BlockForward forward(scored.config, length);
   Matrix<float> hidden(tokens.size(), scored.config.hidden_size);
   ends.embed(tokens, length, hidden);
-  for (std::size_t b = 0; b < scored.config.num_blocks; ++b) {
-    progress.done(walk, b, scored.label);
-    run_block(threads, forward, load_block(scored, b), length, hidden);
-  }
+  push_through_blocks(threads, scored, {0, scored.config.num_blocks}, length, hidden,
+                      [&](std::size_t block) { progress.done(walk, block, scored.label); });
   progress.done(walk, scored.config.num_blocks, scored.label);
   return hidden;
 }

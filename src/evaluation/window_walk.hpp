@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,6 +42,12 @@ class WalkProgress {
   std::size_t num_blocks_, num_walks_;
   double cost_of_block_;
 };
+
+/// Pushes @p hidden, whole sequences of @p length one below the other, through blocks [begin, end).
+/// @param before_block told its number before a block's weights are read
+void push_through_blocks(Threads& threads, const ScoredModel& scored, Tile blocks,
+                         std::size_t length, MatrixView<float> hidden,
+                         const std::function<void(std::size_t)>& before_block = {});
 
 /// Hidden states (tokens.size(), hidden_size) of whole windows as they leave the last block.
 Matrix<float> walk_through_blocks(Threads& threads, const ScoredModel& scored,

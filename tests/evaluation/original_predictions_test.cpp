@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "forward/block.hpp"
 #include "model/architecture.hpp"
 #include "tests/support/in_memory_source.hpp"
 

@@ -10,12 +10,10 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
-import tempfile
 import unittest
 
-from small_cluster import SmallCluster, take_down_when_ended, until
-from tiny_run import MODEL, PROGRAM, ROOT, TEXT, what_keeps_slurm_away
+from small_cluster import SmallCluster, until
+from tiny_run import MODEL, PROGRAM, ROOT, TEXT, run_tests_on_four_nodes
 
 GUIDE = ROOT / "docs" / "cluster_guide.md"
 SECONDS_IN_ALL, SECONDS_A_JOB = 560, 240
@@ -110,16 +108,5 @@ class ClusterGuide(unittest.TestCase):
         (self.folder / name).write_text(block)
 
 
-def main():
-    if reason := what_keeps_slurm_away():
-        print(f"skipped: {reason}")
-        sys.exit(77)
-    take_down_when_ended(SECONDS_IN_ALL)
-    with tempfile.TemporaryDirectory(prefix="cluster-guide-") as folder, SmallCluster(4) as cluster:
-        ClusterGuide.folder, ClusterGuide.cluster = pathlib.Path(folder), cluster
-        result = unittest.main(verbosity=2, exit=False).result
-    sys.exit(not result.wasSuccessful())
-
-
 if __name__ == "__main__":
-    main()
+    run_tests_on_four_nodes(ClusterGuide, SECONDS_IN_ALL)

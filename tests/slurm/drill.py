@@ -12,14 +12,12 @@ The seed draws the sizes, the blows and the moments; what a blow meets depends o
 """
 import argparse
 import collections
-import pathlib
 import random
 import sys
-import tempfile
 import time
 
-from small_cluster import ENDED, SmallCluster, take_down_when_ended, until
-from tiny_run import PROGRAM, TinyRun, what_keeps_slurm_away
+from small_cluster import ENDED, until
+from tiny_run import PROGRAM, TinyRun, four_nodes
 
 SECONDS_A_SUBMISSION = 900
 BLOWS = ("requeue", "warning", "preemption", "lost node", "killed slurmd")
@@ -142,12 +140,8 @@ def main():
     parser.add_argument("--submissions", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    if reason := what_keeps_slurm_away():
-        print(f"skipped: {reason}")
-        return 77
-    take_down_when_ended(0)
-    with tempfile.TemporaryDirectory(prefix="slurm-drill-") as top, SmallCluster(4) as cluster:
-        drill = Drill(cluster, pathlib.Path(top), arguments.seed)
+    with four_nodes(seconds=0) as (folder, cluster):
+        drill = Drill(cluster, folder, arguments.seed)
         try:
             for number in range(arguments.submissions):
                 drill.one(number)

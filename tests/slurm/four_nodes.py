@@ -12,14 +12,12 @@ import json
 import os
 import pathlib
 import signal
-import sys
-import tempfile
 import threading
 import time
 import unittest
 
-from small_cluster import SmallCluster, take_down_when_ended, until
-from tiny_run import PROGRAM, ROOT, TinyRun, what_keeps_slurm_away
+from small_cluster import SmallCluster, until
+from tiny_run import PROGRAM, ROOT, TinyRun, run_tests_on_four_nodes
 
 NIGHTLY = ROOT / "slurm" / "nightly.slurm"
 SECONDS_IN_ALL = 1440  # below the time limit CTest gives, so that the cluster is taken down
@@ -60,24 +58,24 @@ def until_or_not(question, seconds):
 
 
 class FourNodes(unittest.TestCase):
-    top: pathlib.Path  # both are main's, which takes them down whatever happens
+    folder: pathlib.Path  # both are taken down whatever happens
     cluster: SmallCluster
 
     @classmethod
     def setUpClass(cls):
         begin = time.monotonic()
-        cls.plain = TinyRun(cls.top / "plain")
+        cls.plain = TinyRun(cls.folder / "plain")
         cls.expected = cls.plain.run_plainly()
         print(f"a plain run takes {time.monotonic() - begin:.1f} s", flush=True)
         # Slurm looks every half minute, and warns up to a minute too early: meanwhile, the others run. On nodes that
         # none of them takes away, and not knowing when its time is up: it would end before it is warned.
-        run = cls.walltime_run = TinyRun(cls.top / "walltime", cls.plain)
+        run = cls.walltime_run = TinyRun(cls.folder / "walltime", cls.plain)
         settings = ("nodes=2", 'time="1"', "signal_seconds=5", "options=['--nodelist=n1,n3']")
         cls.walltime_job = cls.submit_in(run, *settings, SLURM_JOB_END_TIME="4102444800")
         cls.slowly = Slowly(cls.cluster, cls.walltime_job, lambda: "USR1 arrived" in run.log())
 
     def setUp(self):
-        self.run_here = TinyRun(self.top / self._testMethodName, self.plain)
+        self.run_here = TinyRun(self.folder / self._testMethodName, self.plain)
         self.begin = time.monotonic()
 
     def tearDown(self):
@@ -224,16 +222,5 @@ class FourNodes(unittest.TestCase):
         return self.cluster.call("squeue", "--noheader", "--name=tessera_nightly", "--states=PENDING", f"--format={what}")
 
 
-def main():
-    if reason := what_keeps_slurm_away():
-        print(f"skipped: {reason}")
-        sys.exit(77)
-    take_down_when_ended(SECONDS_IN_ALL)
-    with tempfile.TemporaryDirectory(prefix="four-nodes-") as top, SmallCluster(4) as cluster:
-        FourNodes.top, FourNodes.cluster = pathlib.Path(top), cluster
-        result = unittest.main(verbosity=2, exit=False).result
-    sys.exit(not result.wasSuccessful())
-
-
 if __name__ == "__main__":
-    main()
+    run_tests_on_four_nodes(FourNodes, SECONDS_IN_ALL)

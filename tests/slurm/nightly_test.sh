@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# slurm/nightly.slurm on stand-ins for the program and for Slurm: what it starts, what it goes on with, what it keeps.
+# slurm/nightly.slurm and what starts its jobs, slurm/run_resumable.sh, on stand-ins for the program and for Slurm: what is
+# started, what is gone on with, what is kept.
 # shellcheck disable=SC2016 # what the stand-ins do expands when they run
 # shellcheck source-path=SCRIPTDIR source=../scripts/support.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/support.sh"
 script=$root/slurm/nightly.slurm
 
 run 0 bash -n "$script"
-if command -v shellcheck >/dev/null; then run 0 shellcheck "$script"; fi
+if command -v shellcheck >/dev/null; then run 0 shellcheck "$script" "$root/slurm/run_resumable.sh"; fi
 
 cd "$scratch"
+cp "$root/slurm/run_resumable.sh" bin # beside the program
 unset SLURM_JOB_ID SLURM_CPUS_PER_TASK SLURM_JOB_END_TIME
 export TESSERA=tessera calls=$scratch/calls
 nights() { find work/nightly/nights -mindepth 1 -maxdepth 1 | sort; }
@@ -69,6 +71,7 @@ called "--exit-code 0 --max-perplexity-rise 0.01 --ledger"
 program '[[ $2 != *two* ]] || exit 75; echo {}' "$first"
 run 75 bash "$script" list.txt
 says "The same command goes on"
+! grep -q ^srun "$calls" || fail "srun without Slurm"
 night=$(cat work/nightly/unfinished)
 program "$good" "$first"
 run 0 bash "$script" list.txt
@@ -85,24 +88,50 @@ program "$good" "$first"
 run 0 bash "$script" list.txt
 ! grep -q "$night" "$calls" || fail "a night of yesterday is gone on with"
 
-# Asked to stop, it asks the run and waits for it.
-program 'trap "sleep 0.2; exit 75" USR1; kill -TERM $PPID; for ((i = 0; i < 100; ++i)); do sleep 0.1; done; exit 1' "$first"
+# Asked to stop, it asks the run and waits for it, whatever its code then is; nothing else is begun.
+waits='for ((i = 0; i < 100; ++i)); do sleep 0.1; done; exit 1'
+for signal in USR1 TERM; do
+  program 'trap "sleep 0.2; exit 75" USR1; kill -'$signal' $(ps -o ppid= $PPID); '"$waits" "$first"
+  run 75 bash "$script" list.txt
+  says "one: ended with 75"
+  ! grep -qs two.yaml "$calls" || fail "another job is begun"
+done
+# Also between two jobs, and before what starts them listens.
+program "$good" 'kill -USR1 $PPID; echo "$4: first"'
 run 75 bash "$script" list.txt
-says "one: ended with 75"
+says "not started: it was asked to stop"
+! grep -qs two.yaml "$calls" || fail "another job is begun"
+cp bin/run_resumable.sh real.sh
+fake run_resumable.sh '[[ -e once ]] && exec bash real.sh "$@"; : >once; kill -USR1 $PPID; sleep 5'
+program "$good" "$first"
+run 75 bash "$script" list.txt
+says "two: ended with 75"
+! grep -qs two.yaml "$calls" || fail "another job is begun"
+cp real.sh bin/run_resumable.sh
+rm -r work/nightly/nights/????-*
+
+# What starts the ranks is another's choice.
+fake mpirun 'echo "mpirun $*" >>"$calls"; shift 2; exec "$@"'
+program "$good" "$first"
+LAUNCH="mpirun -n 4" run 0 bash "$script" list.txt
+called "mpirun -n 4 tessera run configs/one.yaml"
 
 # Two nights at once: the second is refused.
 (flock 8 && run 2 bash "$script" list.txt && says "another night is at work") 8>work/nightly/lock
-rm work/nightly/unfinished
+rm -f work/nightly/unfinished
 
 # Under Slurm: srun, the walltime, requeueing, and the next night.
-export SLURM_JOB_ID=7 SLURM_JOB_NAME=tessera_nightly
-fake squeue 'case "$*" in *%e*) echo 1893456000 ;; *%i*) echo "${PENDING:-}" ;; *) echo "${STATE:-RUNNING}" ;; esac'
-for name in scontrol sbatch; do fake $name "echo \"$name \$*\" >>\"\$calls\""; done
-fake srun 'echo "srun $* (until $SLURM_JOB_END_TIME, threads $OMP_NUM_THREADS)" >>"$calls"; while [[ $1 == --* ]]; do shift; done; "$@"'
+export SLURM_JOB_ID=7 SLURM_JOB_NAME=tessera_nightly SLURM_JOB_NODELIST=n1
+fake squeue 'echo "${PENDING:-}"'
+fake sbatch 'echo "sbatch $*" >>"$calls"'
+fake scontrol 'echo "scontrol $*" >>"$calls"
+  [[ $* != *show* ]] || echo "JobId=7 JobState=${STATE:-RUNNING} Restarts=${SLURM_RESTART_COUNT:-0} EndTime=1893456000 NumNodes=1"'
+fake sinfo ''
+fake srun 'echo "srun $* (until $SLURM_JOB_END_TIME, threads $OMP_NUM_THREADS)" >>"$calls"
+  while [[ $1 == --* ]]; do shift; done; SLURM_PROCID=0 exec "$@"'
 program "$good" "$first"
 SLURM_CPUS_PER_TASK=8 run 0 bash "$script" list.txt
-called "srun --kill-on-bad-exit=1 --mpi=pmix tessera run configs/one.yaml"
-called "(until 1893456000, threads 8)"
+grep -qE '^srun .*--mpi=pmix .* tessera run configs/one.yaml .*\(until 1893456000, threads 8\)$' "$calls" || fail "$(cat "$calls")"
 ! grep -q ^sbatch "$calls" || fail "a next night nobody asked for"
 
 program 'exit 75' "$first"
@@ -112,10 +141,13 @@ grep -qE '^sbatch --begin=[0-9-]+T01:00:00 slurm/nightly.slurm list.txt$' "$call
 program 'exit 75' "$first"
 AT=01:00 SLURM_RESTART_COUNT=19 SLURM_CPUS_PER_TASK=8 run 75 bash "$script" list.txt
 says "20 attempts were made"
-! grep -qE '^(sbatch|scontrol)' "$calls" || fail "$(cat "$calls")"
+! grep -qE '^(sbatch|scontrol requeue)' "$calls" || fail "$(cat "$calls")"
+MAX_ATTEMPTS=21 SLURM_RESTART_COUNT=19 SLURM_CPUS_PER_TASK=8 run 75 bash "$script" list.txt
+called "scontrol requeue 7"
+program 'exit 75' "$first"
 STATE=CANCELLED AT=01:00 PENDING=8 SLURM_CPUS_PER_TASK=8 run 75 bash "$script" list.txt
-says "it was cancelled"
-! grep -qE '^(sbatch|scontrol)' "$calls" || fail "a second next night"
+says "Slurm says CANCELLED"
+! grep -qE '^(sbatch|scontrol requeue)' "$calls" || fail "a second next night"
 program 'exit 0' "$first" # and no report
 SLURM_CPUS_PER_TASK=8 run 75 bash "$script" list.txt
 says "the ranks were not started"

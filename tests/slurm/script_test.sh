@@ -151,3 +151,16 @@ run 2 opt/run_resumable.sh
 says "'-- PROGRAM' is missing"
 SLURM_JOB_ID='' run 2 opt/run_resumable.sh -- true
 says "SLURM_JOB_ID"
+
+# What starts the ranks may be another than srun; then it need not be a Slurm job.
+fake mpirun 'echo "mpirun $*" >>"$calls"; shift 2; exec "$@"'
+rm "$calls"
+run 0 opt/run_resumable.sh --launcher "mpirun -n 2" --report my.json -- echo {}
+called '^mpirun -n 2 echo {}$' || fail "$(cat "$calls")"
+! called ^srun || fail "srun as well"
+[[ $(cat my.json) == '{}' ]] || fail "the report is elsewhere"
+SLURM_NTASKS=2 run 1 opt/run_resumable.sh --launcher "" -- false
+export -n SLURM_JOB_ID
+run 75 opt/run_resumable.sh --launcher "" -- bash -c 'exit 75'
+says "The same command goes on"
+run 75 opt/run_resumable.sh --launcher "" -- bash -c 'kill -USR1 $PPID; sleep 0.2; exec sleep 10'

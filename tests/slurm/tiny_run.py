@@ -1,10 +1,15 @@
-"""The tiny job that the tests put on a small Slurm, and what they see of it: its log, its commits, its bytes."""
+"""The tiny job that the tests put on a small Slurm, what they see of it (its log, its commits, its bytes), and how such a
+test begins and ends."""
+import contextlib
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
+import tempfile
+import unittest
 
-from small_cluster import until, what_is_missing
+from small_cluster import SmallCluster, take_down_when_ended, until, what_is_missing
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = pathlib.Path(os.environ.get("TESSERA_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -38,6 +43,25 @@ def what_keeps_slurm_away():
     if not (ROOT / ".venv").is_dir() and "TESSERA_PYTHON" not in os.environ:
         return "the tokenizer's Python environment is not there (scripts/setup-python)"
     return ""
+
+
+@contextlib.contextmanager
+def four_nodes(seconds):
+    """(folder, cluster) of four nodes, both gone at the end, also where that comes by a signal or after so many seconds
+    (0: however long). Exits 77 where there can be none."""
+    if reason := what_keeps_slurm_away():
+        print(f"skipped: {reason}")
+        sys.exit(77)
+    take_down_when_ended(seconds)
+    with tempfile.TemporaryDirectory(prefix="four-nodes-") as folder, SmallCluster(4) as cluster:
+        yield pathlib.Path(folder), cluster
+
+
+def run_tests_on_four_nodes(case, seconds):
+    """The program of a file of tests: the class `case` finds its `folder` and `cluster` there."""
+    with four_nodes(seconds) as (case.folder, case.cluster):
+        result = unittest.main(verbosity=2, exit=False).result
+    sys.exit(not result.wasSuccessful())
 
 
 def contents(folder):
