@@ -12,7 +12,6 @@
 namespace tessera::forward {
 namespace {
 
-
 constexpr std::size_t kTile = BlockForward::kTokenTile;
 
 /// Rows that are multiplied for @p count tokens.
@@ -215,8 +214,9 @@ void ExpertMixture::run(Threads& threads, const MixtureWeights& weights,
   }
   sort_by_expert(hidden.rows);
   const std::vector<Part> parts = cut(sequences.length);
-  threads.for_each(parts.size(),
-                   [&](std::size_t i) { compute(weights, parts[i], normed, sequences, listener != nullptr); });
+  threads.for_each(parts.size(), [&](std::size_t i) {
+    compute(weights, parts[i], normed, sequences, listener != nullptr);
+  });
   threads.for_each(num_tiles(hidden.rows, kTile),
                    [&](std::size_t i) { add(hidden, tile_at(i, kTile, hidden.rows)); });
   if (listener != nullptr) tell(*listener);
