@@ -1,5 +1,6 @@
 #include "jobs/compensated_score.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -48,6 +49,11 @@ CompensationSettings compensation_at(std::optional<std::uint64_t> k_chunk,
   return settings;
 }
 
+std::size_t prompt_of(const ResidualRequest& request, std::size_t context_length) {
+  if (request.protocol == Protocol::every_position) return 0;
+  return request.prompt_tokens > 0 ? request.prompt_tokens : context_length / 2;
+}
+
 std::vector<CompensatedScore> score_compensated(RunContext& run, const std::filesystem::path& base,
                                                 const evaluation::ScoredModel& model,
                                                 const ResidualRequest& request,
@@ -57,8 +63,12 @@ std::vector<CompensatedScore> score_compensated(RunContext& run, const std::file
   residuals.require_base(base, model.config);
   std::size_t first_position = 0;
   if (request.protocol == Protocol::prefill_plain) {
-    first_position =
-        request.prompt_tokens > 0 ? request.prompt_tokens : settings.context_length / 2;
+    first_position = prompt_of(request, settings.context_length);
+    require_input(first_position + 1 < settings.context_length,
+                  fmt::format("--prompt-tokens is {} (a window has {}, and the first token behind "
+                              "the prompt is predicted by the prompt). Give {} or less.",
+                              first_position, settings.context_length,
+                              std::max<std::size_t>(settings.context_length, 2) - 2));
     settings.first_token = first_position + 1;  // the prompt's last token predicts it
   }
   std::vector<CompensatedScore> scores;

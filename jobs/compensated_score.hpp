@@ -44,8 +44,11 @@ evaluation::CompensationSettings compensation_at(std::optional<std::uint64_t> k_
                                                  residual::SelectionRule rule,
                                                  const format::ResidualFile& residuals);
 
+/// Tokens of a window that are not compensated: its prompt.
+std::size_t prompt_of(const ResidualRequest& request, std::size_t context_length);
+
 /// Scores @p model under each k_chunk. Throws InputError when the residuals were made for another
-/// model, are damaged, or a k_chunk is above 1024.
+/// model, are damaged, a k_chunk is above 1024, or the prompt leaves nothing to score.
 std::vector<CompensatedScore> score_compensated(RunContext& run, const std::filesystem::path& base,
                                                 const evaluation::ScoredModel& model,
                                                 const ResidualRequest& request,

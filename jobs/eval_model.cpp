@@ -98,6 +98,7 @@ JsonValue to_json(const EvalRequest& request, const EvalResult& result) {
       .set("text_tokens", result.num_text_tokens)
       .set("seconds", result.seconds);
   if (request.residual) {
+    document.set("prompt_tokens", prompt_of(*request.residual, request.context_length));
     add_compensation(document, *request.residual, result.compensated, result.base_bits);
   }
   return document;

@@ -5,7 +5,6 @@
 #include <fmt/core.h>
 
 #include "calibration/hessian.hpp"
-#include "calibration/sorted_maximum.hpp"
 #include "core/error.hpp"
 #include "jobs/block_sums.hpp"
 #include "jobs/not_finite.hpp"
@@ -19,20 +18,6 @@ void scale_both_sides(Matrix<double>& lower, std::span<const float> scale) {
       lower(i, j) /= static_cast<double>(scale[i]) * static_cast<double>(scale[j]);
     }
   }
-}
-
-/// The borders of buckets: the k-th largest magnitudes of the kept tokens, and the largest of all
-/// tokens, which every channel's extremes tell. @param scale what the input is divided by, or empty
-std::vector<float> top_magnitudes(const Matrix<float>& tokens,
-                                  const calibration::InputStatistics& statistics,
-                                  std::span<const float> scale) {
-  std::vector<float> top(tokens.cols());
-  calibration::raise_to_sorted_magnitudes(tokens, top);
-  for (std::size_t j = 0; j < top.size(); ++j) {
-    const float largest = std::max(-statistics.minimum[j], statistics.maximum[j]);
-    top[0] = std::max(top[0], scale.empty() ? largest : largest / scale[j]);
-  }
-  return top;
 }
 
 /// Why these statistics tell nothing of what @p layer multiplies; empty: they do.
@@ -71,7 +56,6 @@ LayerInput input_of(calibration::InputStatistics statistics, std::span<const flo
       for (std::size_t j = 0; j < scale.size(); ++j) input.tokens(t, j) /= scale[j];
     }
   }
-  input.top_magnitude = top_magnitudes(input.tokens, statistics, scale);
   input.num_tokens = statistics.hessian.num_tokens - statistics.num_first;
   const auto divisor = [&](std::size_t j) {
     return scale.empty() ? 1.0 : static_cast<double>(scale[j]);

@@ -18,11 +18,8 @@ struct LayerInput {
   std::uint64_t num_tokens = 0;
   std::string problem;  ///< why the Hessian is the identity and the mean 0; empty: they are not
 
-  Matrix<float> tokens;  ///< of some tokens, where the job keeps them
-  /// The borders of buckets (qdec.md section 2): over those tokens the largest k-th largest |x_j|,
-  /// and over all tokens the largest. A sample's first token, a sink for attention, is none of
-  /// those: it would push the borders far above where all others are cut (qdec.md section 10).
-  std::vector<float> top_magnitude;
+  Matrix<float> tokens;  ///< of some tokens, where the job keeps them; none a sample's first, which
+                         ///< is a sink for attention and like no other
 
   /// What solvers minimize that count on compensation: (1 - plain_share) of the error that it
   /// leaves and plain_share of the error without. @pre left is there

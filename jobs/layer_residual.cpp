@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "residual/bucket_borders.hpp"
 #include "residual/residual_solver.hpp"
 
 namespace tessera::jobs {
@@ -22,9 +23,15 @@ std::vector<std::uint32_t> largest_first(const Matrix<double>& hessian) {
   return order;
 }
 
-std::vector<CompensationPoint> points_to_measure(std::uint64_t k_chunk) {
+/// @param shares_out each k_chunk is one that a budget may choose
+std::vector<CompensationPoint> points_to_measure(std::uint64_t k_chunk, bool shares_out) {
   std::vector<CompensationPoint> points;
   for (const std::uint64_t k : {0, 8, 16, 32, 64, 128}) points.push_back({SelectionRule::exact, k});
+  if (shares_out) {
+    for (const std::uint64_t k : {4, 12, 24, 48, 96, 192, 256, 384, 512, 1024}) {
+      points.push_back({SelectionRule::exact, k});
+    }
+  }
   for (const auto rule : {SelectionRule::exact, SelectionRule::bucket, SelectionRule::global,
                           SelectionRule::fixed, SelectionRule::random, SelectionRule::scaled}) {
     const CompensationPoint point{rule, k_chunk > 0 ? k_chunk : kUsualChunk};
@@ -48,9 +55,10 @@ void add_residual(Threads& threads, const std::string& name,
     importance = input.importance(settings.plain_share);
   }
   solved.residual = residual::solve_residual(threads, weight, quantized, importance, settings.bits);
-  solved.residual.top_magnitude = input.top_magnitude;
+  solved.residual.top_magnitude = residual::bucket_borders(threads, input.tokens);
   solved.residual.static_order = largest_first(input.hessian);
-  solved.compensation = points_to_measure(static_cast<std::uint64_t>(settings.k_chunk));
+  solved.compensation = points_to_measure(static_cast<std::uint64_t>(settings.k_chunk),
+                                          settings.budget.is_wanted());
   residual::measure_compensation(threads, name, weight, quantized, solved.residual, input.tokens,
                                  solved.compensation);
 }

@@ -63,11 +63,19 @@ std::optional<jobs::ResidualRequest> residual_of(const EvalArguments& a) {
   request.k_chunks = a.residual.k_chunks();
   request.rule = a.residual.rule();
   request.protocol = choice_of<jobs::Protocol>("protocol", a.protocol);
+  require_input(a.prompt_tokens == 0 || request.protocol == jobs::Protocol::prefill_plain,
+                "--prompt-tokens is given, but every position is compensated (there is no prompt "
+                "to leave out). Add --protocol prefill-plain.");
   request.prompt_tokens = a.prompt_tokens;
   return request;
 }
 
-void print_compensated(const jobs::EvalResult& result) {
+void print_compensated(const jobs::EvalRequest& request, const jobs::EvalResult& result) {
+  const jobs::ResidualRequest& residual = *request.residual;
+  const std::size_t prompt = jobs::prompt_of(residual, request.context_length);
+  fmt::print("protocol {}, selection {}{}\n", name_of_value(residual.protocol),
+             name_of_value(residual.rule),
+             prompt > 0 ? fmt::format(", prompts of {} tokens", prompt) : "");
   for (const jobs::CompensatedScore& scored : result.compensated) {
     fmt::print("perplexity {} at k_chunk {}: recall {:.3f}, {} a token\n", scored.score.to_text(),
                scored.k_chunk ? std::to_string(*scored.k_chunk) : "by layer", scored.recall,
@@ -93,7 +101,7 @@ int eval_verb(const Arguments& words) {
   if (arguments.json) {
     fmt::print("{}\n", jobs::to_json(request, result).to_text(2));
   } else if (request.residual) {
-    print_compensated(result);
+    print_compensated(request, result);
   } else {
     fmt::print("perplexity {}\n", result.score.to_text());
     fmt::print(stderr, "scored in {}\n", duration_text(result.seconds));

@@ -38,19 +38,17 @@ class ChosenChannels final : public forward::InputSelection {
         largest_(residual::SelectionRule::global, facts_.in_features, k_chunk, {}),
         count_(std::move(count)) {}
 
-  void keep(MatrixView<const float> x, std::size_t position,
-            MatrixView<float> kept) const override {
-    std::vector<std::uint8_t> chosen(x.cols);
-    for (std::size_t i = 0; i < x.rows; ++i) {
-      const auto out = kept.row_span(i);
-      if (position + i < first_position_) {
-        std::ranges::fill(out, 0.0F);
-        continue;
-      }
-      selector_.select(x.row_span(i), number_of(x.row_span(i), position + i), chosen);
-      for (std::size_t j = 0; j < x.cols; ++j) out[j] = chosen[j] != 0 ? x(i, j) : 0.0F;
-      if ((position + i) % kCountEvery == 0) count(x.row_span(i), chosen);
+  void keep(std::span<const float> x, std::size_t position,
+            std::span<float> kept) const override {
+    if (position < first_position_) {
+      std::ranges::fill(kept, 0.0F);
+      return;
     }
+    thread_local std::vector<std::uint8_t> chosen;
+    chosen.resize(x.size());
+    selector_.select(x, number_of(x, position), chosen);
+    for (std::size_t j = 0; j < x.size(); ++j) kept[j] = chosen[j] != 0 ? x[j] : 0.0F;
+    if (position % kCountEvery == 0) count(x, chosen);
   }
 
  private:
@@ -111,6 +109,12 @@ class FetchedResidual final : public forward::ResidualProduct {
   model::RoleRows rows_;
 };
 
+forward::Compensation& compensation_of(forward::BlockWeights& weights,
+                                       const model::LinearLayer& layer, model::LinearRole role) {
+  if (layer.expert) return weights.mixture.experts.at(*layer.expert).compensation_of(role);
+  return weights.compensation[static_cast<std::size_t>(role)];
+}
+
 ResidualLayer without_codes(const ResidualLayer& layer) {
   ResidualLayer facts;
   facts.in_features = layer.in_features;
@@ -145,8 +149,8 @@ void Compensator::add_to(const model::ModelConfig& config, std::size_t block,
   std::map<std::pair<model::InputKey, std::uint64_t>, std::shared_ptr<const ChosenChannels>> shared;
   for (const model::LinearLayer& layer : model::linear_layers(config, block)) {
     const std::uint64_t k_chunk = k_chunk_of(layer.name);
-    if (layer.expert || !residuals_.contains(layer.name)) continue;
     if (residual::num_selected(layer.in_features, k_chunk) == 0) continue;
+    if (!residuals_.contains(layer.name)) continue;
     auto residual = std::make_shared<const ResidualLayer>(residuals_.read(layer.name));
     require_input(
         residual->in_features == layer.in_features && residual->out_features == layer.out_features,
@@ -162,7 +166,7 @@ void Compensator::add_to(const model::ModelConfig& config, std::size_t block,
     const Matrix<float> decoded =
         form_ == ResidualForm::dense ? residual::dequantize(*residual) : Matrix<float>();
     for (const model::RoleRows& rows : layer.parts) {
-      auto& compensation = weights.compensation[static_cast<std::size_t>(rows.role)];
+      forward::Compensation& compensation = compensation_of(weights, layer, rows.role);
       compensation.selection = selection;
       if (form_ == ResidualForm::dense) {
         compensation.residual =
@@ -175,15 +179,17 @@ void Compensator::add_to(const model::ModelConfig& config, std::size_t block,
 }
 
 std::uint64_t Compensator::bytes_per_token(const model::ModelConfig& config) const {
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0, of_experts = 0;
   for (std::size_t block = 0; block < config.num_blocks; ++block) {
     for (const model::LinearLayer& layer : model::linear_layers(config, block)) {
       const std::size_t chosen = residual::num_selected(layer.in_features, k_chunk_of(layer.name));
       if (chosen == 0 || !residuals_.contains(layer.name)) continue;
       const std::uint64_t scales = 2 * layer.out_features;
-      bytes += chosen * ((layer.out_features * residuals_.bits() + 7) / 8) + scales;
+      const std::uint64_t all = chosen * ((layer.out_features * residuals_.bits() + 7) / 8) + scales;
+      (layer.expert ? of_experts : bytes) += all;
     }
   }
+  if (of_experts > 0) bytes += of_experts * config.experts_per_token / config.num_experts;
   return bytes;
 }
 

@@ -46,7 +46,8 @@ class Compensator {
               forward::BlockWeights& weights) const;
 
   /// Bytes that one compensated token fetches: the chosen channels' codes and every row's scale, as
-  /// DecDEC's kernel reads them.
+  /// DecDEC's kernel reads them. Of a mixture's experts a token's share, as if it were sent to all
+  /// alike.
   std::uint64_t bytes_per_token(const model::ModelConfig& config) const;
 
   const SelectionCount& count() const { return *count_; }

@@ -69,7 +69,10 @@ class LayerInput {
   /// What their residuals multiply.
   MatrixView<const float> kept(const InputSelection& selection) {
     if (kept_by_ != &selection) {
-      selection.keep(x_, position_, kept_ ? tile_of(*kept_) : lease_tile(kept_, scratch_.kept));
+      const MatrixView<float> rows = kept_ ? tile_of(*kept_) : lease_tile(kept_, scratch_.kept);
+      for (std::size_t i = 0; i < x_.rows; ++i) {
+        selection.keep(x_.row_span(i), position_ + i, rows.row_span(i));
+      }
       kept_by_ = &selection;
     }
     return tile_of(*kept_);
@@ -126,8 +129,8 @@ class BlockPass {
     if (has_mlp()) tell(InputRole::mlp_hidden, scratch_.mlp_hidden);
     if (!scratch_.mixture) return;
     scratch_.mixture->run(threads, weights_.mixture,
-                          scratch_.normed.view().middle_rows(0, hidden.rows), length_, hidden,
-                          listener);
+                          scratch_.normed.view().middle_rows(0, hidden.rows),
+                          {length_, start_}, hidden, listener);
   }
 
  private:

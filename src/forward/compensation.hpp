@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <span>
 
 #include "core/matrix.hpp"
 
@@ -9,12 +10,11 @@ namespace tessera::forward {
 class InputSelection {
  public:
   virtual ~InputSelection() = default;
-  /// Copies the chosen channels of each row of @p x to @p kept and zeros the others. Sequential;
-  /// may be called by several threads at once; a row's result depends on its values and position
-  /// alone.
-  /// @param position of the first row in its sequence; the others follow it
-  virtual void keep(MatrixView<const float> x, std::size_t position,
-                    MatrixView<float> kept) const = 0;
+  /// Copies the chosen channels of the token @p x to @p kept and zeros the others. May be called by
+  /// several threads at once; the result depends on the token's values and position alone.
+  /// @param position in its sequence
+  virtual void keep(std::span<const float> x, std::size_t position,
+                    std::span<float> kept) const = 0;
 };
 
 /// The product with a quantized layer's residual.

@@ -12,8 +12,6 @@
 namespace tessera::forward {
 namespace {
 
-using Lease = linalg::ScratchPool::Lease;
-
 constexpr std::size_t kTile = BlockForward::kTokenTile;
 
 /// Rows that are multiplied for @p count tokens.
@@ -23,6 +21,13 @@ std::size_t padded(std::size_t count) {
 
 void copy_rows(MatrixView<const float> from, MatrixView<float> to, std::size_t at) {
   for (std::size_t i = 0; i < from.rows; ++i) std::ranges::copy(from.row_span(i), to.row(at + i));
+}
+
+/// y = W x, and what the residual adds. @param kept the first rows', as compensated
+void multiply(const linalg::PackedWeight& weight, const Compensation& compensation,
+              MatrixView<const float> x, MatrixView<const float> kept, MatrixView<float> y) {
+  weight.multiply(x, y);
+  if (compensation.residual) compensation.residual->add(kept, y.middle_rows(0, kept.rows));
 }
 
 }  // namespace
@@ -56,6 +61,11 @@ Choice choose_experts(std::span<const float> logits, std::size_t count, bool nor
   return choice;
 }
 
+Compensation& ExpertWeights::compensation_of(model::LinearRole role) {
+  if (role == model::LinearRole::gate) return gate_compensation;
+  return role == model::LinearRole::up ? up_compensation : down_compensation;
+}
+
 ExpertMixture::ExpertMixture(const model::ModelConfig& config)
     : hidden_size_(config.hidden_size),
       expert_size_(config.expert_size),
@@ -64,7 +74,8 @@ ExpertMixture::ExpertMixture(const model::ModelConfig& config)
       normalizes_(config.normalizes_expert_weights),
       logits_(kTile, num_experts_),
       wide_(kTile, hidden_size_),
-      inner_tiles_(kTile, expert_size_) {}
+      inner_tiles_(kTile, expert_size_),
+      kept_(kTile, std::max(hidden_size_, expert_size_)) {}
 
 void ExpertMixture::make_room(std::size_t num_tokens) {
   const std::size_t rows = num_tokens * per_token_;
@@ -119,8 +130,22 @@ std::vector<ExpertMixture::Part> ExpertMixture::cut(std::size_t length) const {
   return parts;
 }
 
+MatrixView<const float> ExpertMixture::keep(const Compensation& compensation, const Part& part,
+                                            Sequences sequences, MatrixView<const float> x,
+                                            std::optional<Lease>& lease) {
+  if (!compensation.residual) return {};
+  lease.emplace(kept_);
+  const MatrixView<float> kept{lease->view().data, part.count, x.cols};
+  for (std::size_t i = 0; i < part.count; ++i) {
+    const std::size_t position = sequences.start + token_[part.begin + i] % sequences.length;
+    compensation.selection->keep(x.row_span(i), position, kept.row_span(i));
+  }
+  return kept;
+}
+
 void ExpertMixture::compute(const MixtureWeights& weights, const Part& part,
-                            MatrixView<const float> normed, bool keeps_inputs) {
+                            MatrixView<const float> normed, Sequences sequences,
+                            bool keeps_inputs) {
   const ExpertWeights& expert = weights.experts[part.expert];
   Lease x_lease(wide_), y_lease(wide_), inner_lease(inner_tiles_), up_lease(inner_tiles_);
   const std::size_t rows = padded(part.count);
@@ -135,15 +160,23 @@ void ExpertMixture::compute(const MixtureWeights& weights, const Part& part,
     }
   }
   if (keeps_inputs) copy_rows(x.middle_rows(0, part.count), inputs_, part.begin);
+  // What residuals multiply is chosen from the inputs as they are before they are rounded.
+  std::optional<Lease> by_gate, by_up, by_down;
+  const auto kept_gate = keep(expert.gate_compensation, part, sequences, x, by_gate);
+  const bool is_shared =
+      expert.gate_compensation.selection == expert.up_compensation.selection && by_gate;
+  const auto kept_up =
+      is_shared ? kept_gate : keep(expert.up_compensation, part, sequences, x, by_up);
   if (expert.input_quantization) linalg::quantize_rows(x, *expert.input_quantization);
-  expert.gate.multiply(x, inner);
-  expert.up.multiply(x, up);
+  multiply(expert.gate, expert.gate_compensation, x, kept_gate, inner);
+  multiply(expert.up, expert.up_compensation, x, kept_up, up);
   for (std::size_t i = 0; i < rows; ++i) {
     linalg::silu_times(inner.row_span(i), up.row_span(i), inner.row_span(i));
   }
   if (keeps_inputs) copy_rows(inner.middle_rows(0, part.count), inner_, part.begin);
+  const auto kept_inner = keep(expert.down_compensation, part, sequences, inner, by_down);
   if (expert.hidden_quantization) linalg::quantize_rows(inner, *expert.hidden_quantization);
-  expert.down.multiply(inner, y);
+  multiply(expert.down, expert.down_compensation, inner, kept_inner, y);
   for (std::size_t i = 0; i < part.count; ++i) {
     linalg::scale(y.row_span(i), weight_of_row_[part.begin + i]);
   }
@@ -172,7 +205,7 @@ void ExpertMixture::tell(InputListener& listener) const {
 }
 
 void ExpertMixture::run(Threads& threads, const MixtureWeights& weights,
-                        MatrixView<const float> normed, std::size_t length,
+                        MatrixView<const float> normed, Sequences sequences,
                         MatrixView<float> hidden, InputListener* listener) {
   require(weights.experts.size() == num_experts_, "a mixture has the experts of its config");
   if (listener != nullptr && inputs_.rows() < outputs_.rows()) {
@@ -180,9 +213,10 @@ void ExpertMixture::run(Threads& threads, const MixtureWeights& weights,
     inner_ = Matrix<float>(outputs_.rows(), expert_size_);
   }
   sort_by_expert(hidden.rows);
-  const std::vector<Part> parts = cut(length);
-  threads.for_each(parts.size(),
-                   [&](std::size_t i) { compute(weights, parts[i], normed, listener != nullptr); });
+  const std::vector<Part> parts = cut(sequences.length);
+  threads.for_each(parts.size(), [&](std::size_t i) {
+    compute(weights, parts[i], normed, sequences, listener != nullptr);
+  });
   threads.for_each(num_tiles(hidden.rows, kTile),
                    [&](std::size_t i) { add(hidden, tile_at(i, kTile, hidden.rows)); });
   if (listener != nullptr) tell(*listener);

@@ -7,6 +7,7 @@
 #include "core/input_quantization.hpp"
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
+#include "forward/compensation.hpp"
 #include "linalg/packed_weight.hpp"
 #include "linalg/scratch_pool.hpp"
 #include "model/architecture.hpp"
@@ -20,7 +21,10 @@ class InputListener;
 struct ExpertWeights {
   linalg::PackedWeight gate, up, down;
   /// How a packed model's engine rounds what gate and up read, and what down reads.
-  std::optional<InputQuantization> input_quantization, hidden_quantization;
+  std::optional<InputQuantization> input_quantization = {}, hidden_quantization = {};
+  Compensation gate_compensation = {}, up_compensation = {}, down_compensation = {};
+
+  Compensation& compensation_of(model::LinearRole role);  ///< @pre gate, up or down
 };
 
 /// A block's mixture of experts (Shazeer et al. 2017). The expert that all tokens share, where
@@ -58,9 +62,14 @@ Choice choose_experts(std::span<const float> logits, std::size_t count, bool nor
 ///
 /// Scratch, kept between runs for the largest batch so far: experts_per_token * hidden_size floats
 /// a token of the batch, with a listener hidden_size + expert_size more; a tile of 2 (hidden_size +
-/// expert_size) a thread.
+/// expert_size) a thread, with compensation one of the larger of the two more.
 class ExpertMixture {
  public:
+  /// What the batch's tokens are: sequences of @p length, which stand at position @p start in theirs.
+  struct Sequences {
+    std::size_t length = 0, start = 0;
+  };
+
   explicit ExpertMixture(const model::ModelConfig& config);
 
   void make_room(std::size_t num_tokens);
@@ -68,13 +77,14 @@ class ExpertMixture {
   /// Several threads may route different tokens at once. @pre make_room() for them
   void route(const MixtureWeights& weights, MatrixView<const float> x, std::size_t row);
   /// Adds what the experts make of @p normed, (tokens, hidden_size), to @p hidden, of the same
-  /// shape. @param length tokens a sequence  @param listener may be null  @pre all are routed
+  /// shape. @param listener may be null  @pre all are routed
   void run(Threads& threads, const MixtureWeights& weights, MatrixView<const float> normed,
-           std::size_t length, MatrixView<float> hidden, InputListener* listener);
+           Sequences sequences, MatrixView<float> hidden, InputListener* listener);
 
   static constexpr std::size_t kRowStep = 16;
 
  private:
+  using Lease = linalg::ScratchPool::Lease;
   /// Rows [begin, begin + count) of an expert's, all of one sequence.
   struct Part {
     std::size_t expert, begin, count;
@@ -83,7 +93,11 @@ class ExpertMixture {
   void sort_by_expert(std::size_t num_tokens);
   std::vector<Part> cut(std::size_t length) const;
   void compute(const MixtureWeights& weights, const Part& part, MatrixView<const float> normed,
-               bool keeps_inputs);
+               Sequences sequences, bool keeps_inputs);
+  /// The channels of the part's inputs @p x that are compensated; empty where none are.
+  MatrixView<const float> keep(const Compensation& compensation, const Part& part,
+                               Sequences sequences, MatrixView<const float> x,
+                               std::optional<Lease>& lease);
   void add(MatrixView<float> hidden, Tile rows) const;
   void tell(InputListener& listener) const;
 
@@ -98,7 +112,7 @@ class ExpertMixture {
   std::vector<std::size_t> first_row_;  ///< by expert, and the end
   Matrix<float> outputs_;               ///< weighted
   Matrix<float> inputs_, inner_;        ///< what gate and up, and down, read; for a listener
-  linalg::ScratchPool logits_, wide_, inner_tiles_;  ///< a tile for each thread
+  linalg::ScratchPool logits_, wide_, inner_tiles_, kept_;  ///< a tile for each thread
 };
 
 }  // namespace tessera::forward

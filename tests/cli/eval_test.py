@@ -32,6 +32,8 @@ class Eval(ProgramTest):
                             "--selection is 'best' (it is one of exact, bucket, global, static, random, scaled)")
         self.assert_refused([*start, "--residual", "model", "--protocol", "none"],
                             "--protocol is 'none' (it is one of every-position, prefill-plain)")
+        self.assert_refused([*start, "--residual", "model", "--prompt-tokens", "8"],
+                            "--prompt-tokens is given, but every position is compensated")
 
 
 if __name__ == "__main__":

@@ -135,6 +135,19 @@ TEST_F(ResidualJob, ScoresBothProtocols) {
       jobs::score_compensated(run, job_.output.dir, {config, *weights, ""}, request, tokens, {17});
   EXPECT_EQ(behind[0].score.num_tokens, 3U * 8) << "a prompt of 8, its next token predicted by it";
   EXPECT_NE(behind[0].score.perplexity, behind[1].score.perplexity);
+  request.prompt_tokens = 15;
+  EXPECT_EQ(jobs::score_compensated(run, job_.output.dir, {config, *weights, ""}, request, tokens,
+                                    {17})[0]
+                .score.num_tokens,
+            3U) << "one token of each window";
+  request.prompt_tokens = 16;
+  EXPECT_THAT(
+      [&] {
+        jobs::score_compensated(run, job_.output.dir, {config, *weights, ""}, request, tokens,
+                                {17});
+      },
+      ThrowsMessage<InputError>(HasSubstr("--prompt-tokens is 16 (a window has 17")));
+  request.prompt_tokens = 0;
   request.k_chunks = {1025};
   EXPECT_THAT(
       [&] {

@@ -8,6 +8,8 @@
 
 #include "core/error.hpp"
 #include "evaluation/perplexity.hpp"
+#include "forward/block.hpp"
+#include "forward/embedding.hpp"
 #include "residual/residual_solver.hpp"
 #include "tests/support/in_memory_source.hpp"
 
@@ -110,7 +112,9 @@ TEST_F(Compensated, OfNoChannelsIsThePackedModelToTheBit) {
 // All channels: the same products as with the decoded residual added to the weights.
 TEST_F(Compensated, OfAllChannelsIsTheMendedModel) {
   for (const auto& config :
-       {test::tiny_config(), test::tiny_opt_config(), test::tiny_phi3_config()}) {
+       {test::tiny_config(), test::tiny_opt_config(), test::tiny_phi3_config(),
+        test::tiny_mixture_config("MixtralForCausalLM"),
+        test::tiny_mixture_config("Qwen2MoeForCausalLM")}) {
     make(config);
     expect_near(compensated(at(1024)), losses(mended_));
     expect_near(compensated(at(1024), ResidualForm::fetched), losses(mended_));
@@ -145,6 +149,65 @@ TEST_F(Compensated, LeavesThePromptAsItIs) {
     EXPECT_NEAR(before, plain[i] - plain_behind[i], 1e-7 * whole[i]) << "tokens 1 to 12";
     EXPECT_GT(std::fabs(behind_prompt[i] - plain_behind[i]), 1e-3) << "tokens 13 to 19";
   }
+}
+
+// As deployed: the prompt goes through the packed model, and what is decoded behind it attends to
+// the keys and values that this left. All channels compensated are the mended weights.
+TEST_F(Compensated, DecodesBehindThePromptsUncompensatedKeysAndValues) {
+  constexpr std::size_t kLength = 20, kPrompt = 12;
+  for (const auto& config :
+       {test::tiny_config(), test::tiny_mixture_config("Qwen3MoeForCausalLM")}) {
+    tokens_.clear();
+    residuals_.layers.clear();
+    make(config);
+    const forward::BlockForward forward(config_, kLength);
+    const forward::EmbeddingAndHead ends(config_, rounded_);
+    std::vector<double> expected, as_if_all;
+    for (const bool has_plain_prompt : {true, false}) {
+      for (std::size_t window = 0; window < 3; ++window) {
+        const auto tokens = std::span(tokens_).subspan(window * kLength, kLength);
+        Matrix<float> hidden(kLength, config_.hidden_size);
+        ends.embed(tokens, kLength, hidden);
+        for (std::size_t block = 0; block < config_.num_blocks; ++block) {
+          forward::KeyValueCache cache(config_, kLength);
+          const auto& of_prompt = has_plain_prompt ? rounded_ : mended_;
+          forward.extend(threads_, forward::load_block(config_, of_prompt, block), 0,
+                         hidden.view().middle_rows(0, kPrompt), cache);
+          forward.extend(threads_, forward::load_block(config_, mended_, block), kPrompt,
+                         hidden.view().middle_rows(kPrompt, kLength - kPrompt), cache);
+        }
+        const auto of_tokens = ends.negative_log_likelihood(
+            threads_, hidden.view().middle_rows(kPrompt, kLength - kPrompt - 1),
+            tokens.subspan(kPrompt + 1));
+        (has_plain_prompt ? expected : as_if_all)
+            .push_back(std::accumulate(of_tokens.begin(), of_tokens.end(), 0.0));
+      }
+    }
+    CompensationSettings settings = at(1024);
+    settings.first_position = kPrompt;
+    const Compensator compensator(residuals_, settings);
+    PerplexitySettings behind{kLength};
+    behind.first_token = kPrompt + 1;
+    expect_near(losses(rounded_, &compensator, behind), expected);
+    EXPECT_GT(std::fabs(expected[0] - as_if_all[0]), 1e-3 * expected[0])
+        << "a compensated prompt would be told apart";
+  }
+}
+
+// Half of the experts see a token: of 4 x (gate and up of 37, down of 20 outputs) two, and what
+// every token passes.
+TEST_F(Compensated, CountsATokensShareOfTheExperts) {
+  const model::ModelConfig config = test::tiny_mixture_config("MixtralForCausalLM");
+  make(config);
+  std::uint64_t of_all = 0, of_experts = 0;
+  for (std::size_t block = 0; block < config.num_blocks; ++block) {
+    for (const auto& layer : model::linear_layers(config, block)) {
+      const std::uint64_t codes = layer.in_features * ((layer.out_features + 1) / 2);
+      (layer.expert ? of_experts : of_all) += codes + 2 * layer.out_features;
+    }
+  }
+  EXPECT_EQ(Compensator(residuals_, at(1024)).bytes_per_token(config_),
+            of_all + of_experts * config.experts_per_token / config.num_experts);
 }
 
 // 20 inputs: 20 * 52 / 1024 = 1 channel; of 24: 1; of 37: 1.

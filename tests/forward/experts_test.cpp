@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "forward/block.hpp"
+#include "linalg/gemm.hpp"
 #include "tests/forward/same_bits.hpp"
 #include "tests/support/in_memory_source.hpp"
 #include "tests/support/random_matrix.hpp"
@@ -151,6 +152,58 @@ TEST(Experts, TheListenerHearsWhatEachExpertReads) {
       }
     }
     EXPECT_THAT(num_experts, testing::Each(2));
+  }
+}
+
+struct KeepAll final : InputSelection {
+  void keep(std::span<const float> x, std::size_t, std::span<float> kept) const override {
+    std::ranges::copy(x, kept.begin());
+  }
+};
+struct Difference final : ResidualProduct {
+  Difference(const model::TensorSource& from, const model::TensorSource& to,
+             const model::LinearLayer& layer)
+      : residual(to.read_matrix(layer.name + ".weight", layer.out_features, layer.in_features)) {
+    const auto less =
+        from.read_matrix(layer.name + ".weight", layer.out_features, layer.in_features);
+    for (std::size_t k = 0; k < residual.size(); ++k) residual.data()[k] -= less.data()[k];
+  }
+  void add(MatrixView<const float> kept, MatrixView<float> y) const override {
+    linalg::gemm_reference(1, kept, linalg::Transposed::no, residual, linalg::Transposed::yes, 1,
+                           y);
+  }
+  Matrix<float> residual;
+};
+
+// What one model's experts lack of another's, added to all channels, makes them the other's.
+TEST(Experts, CompensatedInAllChannelsAreTheOnesTheResidualsWereTakenFrom) {
+  Threads threads(2);
+  for (const char* family : kFamilies) {
+    const model::ModelConfig config = tiny_mixture_config(family);
+    const auto packed = random_weights(config, 3);
+    auto original = random_weights(config, 3);
+    const auto changed = random_weights(config, 8);
+    BlockWeights weights = load_block(config, packed, 1);
+    const auto all = std::make_shared<KeepAll>();
+    for (std::size_t e = 0; e < config.num_experts; ++e) {
+      for (const auto role :
+           {model::LinearRole::gate, model::LinearRole::up, model::LinearRole::down}) {
+        const auto layer = model::expert_layer(config, 1, e, role);
+        const std::string name = layer.name + ".weight";
+        original.tensors.at(name).values = changed.tensors.at(name).values;
+        // Layers that choose alike share a selection, others have their own.
+        weights.mixture.experts[e].compensation_of(role) = {
+            e % 2 == 0 ? all : std::make_shared<KeepAll>(),
+            std::make_shared<Difference>(packed, original, layer)};
+      }
+    }
+    Matrix<float> hidden = random_matrix(2 * 129, config.hidden_size, 4);
+    Matrix<float> expected = hidden.copy(), without = hidden.copy();
+    BlockForward(config, 129).run(threads, weights, {2, 129}, hidden, nullptr);
+    block_reference(config, original, 1, {2, 129}, expected);
+    block_reference(config, packed, 1, {2, 129}, without);
+    EXPECT_LT(relative_error(hidden.span(), expected.span()), 1e-5) << family;
+    EXPECT_GT(relative_error(without.span(), expected.span()), 1e-3) << family;
   }
 }
 

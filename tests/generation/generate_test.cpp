@@ -184,8 +184,8 @@ TEST(Generate, RefusesAnEmptyPromptAndTokensThatAreNone) {
 }
 
 struct KeepAll final : forward::InputSelection {
-  void keep(MatrixView<const float> x, std::size_t, MatrixView<float> kept) const override {
-    for (std::size_t i = 0; i < x.rows; ++i) std::ranges::copy(x.row_span(i), kept.row(i));
+  void keep(std::span<const float> x, std::size_t, std::span<float> kept) const override {
+    std::ranges::copy(x, kept.begin());
   }
 };
 
