@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "core/digest.hpp"
+#include "jobs/corrected_layers.hpp"
 #include "jobs/settings/describe_job.hpp"
 
 namespace tessera::jobs {
@@ -55,7 +56,10 @@ AssembledShards::AssembledShards(const PreparedRun& prepared, WorkFolder& work)
   }
   base_ = base.hex();
   for (const LayerUnit& unit : prepared.units) {
-    digests_of_layer_[unit.layer.name] = digests_text(work, solved_file(unit.layer));
+    std::string& digests = digests_of_layer_[unit.layer.name];
+    for (const std::string& file : files_of(prepared, unit.layer)) {
+      digests += digests_text(work, file) + ";";
+    }
   }
 }
 

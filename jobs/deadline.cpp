@@ -5,9 +5,16 @@
 
 #include <fmt/core.h>
 
+#include "cluster/agreement.hpp"
 #include "core/error.hpp"
 
 namespace tessera::jobs {
+namespace {
+
+constexpr const char* kGoOn =
+    " (what was committed is kept). Go on with the same command and --resume.";
+
+}  // namespace
 
 Deadline Deadline::find(long walltime_seconds, const cluster::Lookup& lookup) {
   Deadline deadline;
@@ -41,11 +48,17 @@ std::string Deadline::why_not(const std::string& unit, double seconds) const {
                      seconds);
 }
 
+void require_time(cluster::Communicator& comm, const Deadline& deadline, const std::string& unit,
+                  double seconds) {
+  const bool has_room = deadline.has_room_for(seconds);
+  if (cluster::broadcast(comm, has_room ? "go" : "stop") == "go") return;
+  throw Interrupted(deadline.why_not(unit, seconds) + kGoOn);
+}
+
 void agree_on_end(cluster::Communicator& comm, const std::string& stopped_at) {
   for (const std::string& why : comm.all_gather(stopped_at)) {
     if (why.empty()) continue;
-    throw Interrupted(why +
-                      " (what was committed is kept). Go on with the same command and --resume.");
+    throw Interrupted(why + kGoOn);
   }
 }
 

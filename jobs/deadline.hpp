@@ -32,6 +32,11 @@ class Deadline {
   std::optional<Clock::time_point> end_;
 };
 
+/// Throws Interrupted, on all ranks, where the first one sees no room for @p unit ("a block") of
+/// @p seconds. Collective.
+void require_time(cluster::Communicator& comm, const Deadline& deadline, const std::string& unit,
+                  double seconds);
+
 /// Ends a stage whose units are drawn: a rank whose time is up, and says why, leaves its unit to
 /// nobody, so that where any did all throw Interrupted. Collective. @param stopped_at empty: this
 /// rank had time

@@ -27,35 +27,63 @@ void archive(Archive& a, StoredStates& s) {
   a("hidden", s.hidden);
 }
 
-/// The samples of a batch whose states are finite, in runs of neighbours.
-std::vector<Tile> finite_runs(const Matrix<float>& hidden, Tile batch, std::size_t length) {
-  std::vector<Tile> runs;
-  bool goes_on = false;
-  for (std::size_t s = batch.begin; s < batch.end; ++s) {
-    const std::size_t count = length * hidden.cols();
-    const bool is_finite =
-        model::first_not_finite(hidden.span().subspan(s * count, count)) == count;
-    if (is_finite && goes_on) runs.back().end = s + 1;
-    if (is_finite && !goes_on) runs.push_back({s, s + 1});
-    goes_on = is_finite;
-  }
-  return runs;
+}  // namespace
+
+std::vector<std::size_t> shards_of_rank(std::size_t num_shards, std::size_t rank,
+                                        std::size_t num_ranks) {
+  std::vector<std::size_t> own;
+  for (std::size_t s = rank; s < num_shards; s += num_ranks) own.push_back(s);
+  return own;
 }
 
-}  // namespace
+Tile blocks_to_walk(const std::vector<std::size_t>& wanted,
+                    const std::function<bool(std::size_t)>& is_made,
+                    const std::function<bool(std::size_t)>& has_states) {
+  Tile walk;
+  bool is_complete = true;
+  for (const std::size_t block : wanted) {
+    if (is_made(block)) continue;
+    if (is_complete) walk.begin = block;
+    is_complete = false;
+    walk.end = block + 1;
+  }
+  while (walk.begin > 0 && !has_states(walk.begin - 1)) --walk.begin;
+  return walk;
+}
+
+std::vector<Tile> finite_batches(const std::vector<const Matrix<float>*>& states,
+                                 std::size_t length) {
+  const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / length);
+  const auto is_finite = [&](std::size_t sample) {
+    return std::ranges::all_of(states, [&](const Matrix<float>* hidden) {
+      const std::size_t count = length * hidden->cols();
+      return model::first_not_finite(hidden->span().subspan(sample * count, count)) == count;
+    });
+  };
+  std::vector<Tile> batches;
+  bool goes_on = false;
+  for (std::size_t s = 0; s < states.front()->rows() / length; ++s) {
+    if (s % per_batch == 0) goes_on = false;
+    const bool counts = is_finite(s);
+    if (counts && goes_on) batches.back().end = s + 1;
+    if (counts && !goes_on) batches.push_back({s, s + 1});
+    goes_on = counts;
+  }
+  return batches;
+}
 
 HiddenStates::HiddenStates(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
                            std::vector<Tile> shards, std::vector<std::size_t> mine,
-                           std::size_t first_block)
+                           std::size_t first_block, HiddenPlace place)
     : run_(run),
       prepared_(prepared),
       work_(work),
       shards_(std::move(shards)),
       mine_(std::move(mine)),
-      is_kept_in_memory_(prepared.memory.hidden_in_memory),
+      place_(std::move(place)),
       length_(prepared.sample_length()),
       forward_(prepared.config, length_) {
-  if (!is_kept_in_memory_) return;
+  if (!place_.in_memory) return;
   for (const std::size_t s : mine_) {
     states_[s] = first_block == 0 ? embed(shards_[s]) : load(first_block - 1, s);
   }
@@ -71,10 +99,13 @@ Matrix<float> HiddenStates::embed(Tile samples) const {
   return hidden;
 }
 
+std::string HiddenStates::file(std::size_t block, std::size_t shard) const {
+  return hidden_file(block, shard, shards_.size(), place_.folder);
+}
+
 Matrix<float> HiddenStates::load(std::size_t block, std::size_t shard) const {
   StoredStates stored;
-  const std::string name = hidden_file(block, shard, shards_.size());
-  work_.load(name, "hidden", stored);
+  work_.load(file(block, shard), "hidden", stored);
   const std::size_t rows = shards_[shard].size() * length_;
   require(stored.hidden.rows() == rows && stored.hidden.cols() == prepared_.config.hidden_size,
           "a committed state has the shape of its shard");
@@ -83,7 +114,7 @@ Matrix<float> HiddenStates::load(std::size_t block, std::size_t shard) const {
 
 /// Brings the shard to where @p block takes it up.
 void HiddenStates::fetch(std::size_t shard, std::size_t block) {
-  if (is_kept_in_memory_) return;
+  if (place_.in_memory) return;
   states_.clear();
   states_[shard] = block == 0 ? embed(shards_.at(shard)) : load(block - 1, shard);
 }
@@ -109,18 +140,13 @@ void HiddenStates::move_shard(std::size_t shard, const forward::BlockWeights& we
                               std::size_t block, BlockStatistics* partial) {
   const Tile samples = shards_.at(shard);
   Matrix<float>& hidden = states_.at(shard);
-  const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / length_);
-  for (std::size_t i = 0; i < num_tiles(samples.size(), per_batch); ++i) {
-    const Tile batch = tile_at(i, per_batch, samples.size());
-    for (const Tile run : finite_runs(hidden, batch, length_)) {
-      move({samples.begin + run.begin, samples.begin + run.end},
-           hidden.view().middle_rows(run.begin * length_, run.size() * length_), weights, block,
-           partial);
-    }
+  for (const Tile batch : finite_batches({&hidden}, length_)) {
+    move({samples.begin + batch.begin, samples.begin + batch.end},
+         hidden.view().middle_rows(batch.begin * length_, batch.size() * length_), weights, block,
+         partial);
   }
-  if (!is_kept_in_memory_) {
-    work_.commit(hidden_file(block, shard, shards_.size()), "hidden",
-                 StoredStates{std::move(hidden)});
+  if (!place_.in_memory) {
+    work_.commit(file(block, shard), "hidden", StoredStates{std::move(hidden)});
     states_.clear();
   }
 }
@@ -149,16 +175,16 @@ void HiddenStates::move(Tile samples, MatrixView<float> hidden,
 }
 
 void HiddenStates::commit(std::size_t block) {
-  if (!is_kept_in_memory_) return;  // advance() has
+  if (!place_.in_memory) return;  // advance() has
   for (const std::size_t s : mine_) {
     StoredStates stored{std::move(states_.at(s))};
-    work_.commit(hidden_file(block, s, shards_.size()), "hidden", stored);
+    work_.commit(file(block, s), "hidden", stored);
     states_[s] = std::move(stored.hidden);
   }
 }
 
 void HiddenStates::drop(std::size_t block) {
-  for (const std::size_t s : mine_) work_.drop(hidden_file(block, s, shards_.size()));
+  for (const std::size_t s : mine_) work_.drop(file(block, s));
 }
 
 }  // namespace tessera::jobs

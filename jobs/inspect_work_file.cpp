@@ -54,6 +54,17 @@ void add_equalization(JsonValue& document, store::ArchiveReader& reader) {
   }
 }
 
+void add_correction(JsonValue& document, store::ArchiveReader& reader) {
+  BlockCorrection found;
+  archive(reader, found);
+  document.set("holds", "corrections of biases");
+  for (const auto& [module, of_layer] : found.of_module) {
+    document.set(module, JsonValue::object()
+                             .set("gain", of_layer.gain)
+                             .set("is_corrected", !of_layer.change.empty()));
+  }
+}
+
 void add_not_finite(JsonValue& document, store::ArchiveReader& reader) {
   NotFinite found;
   archive(reader, found);
@@ -161,6 +172,8 @@ JsonValue inspect_work_file(const fs::path& file) {
     add_group_divergence(document, reader);
   } else if (reader.contains("own_loss")) {
     add_allocation(document, reader);
+  } else if (reader.contains("corrected_modules")) {
+    add_correction(document, reader);
   } else if (reader.contains("layer")) {
     add_solved_layer(document, reader);
   } else if (reader.contains(std::string(model::name_of(model::InputRole::mlp_hidden)))) {

@@ -18,6 +18,7 @@ JsonValue memory_of(const MemoryPlan& memory) {
       .set("calibrate", memory.calibrate_bytes)
       .set("equalize", memory.equalize_bytes)
       .set("solve", memory.solve_bytes)
+      .set("correct", memory.correct_bytes)
       .set("assemble", memory.assemble_bytes)
       .set("evaluate", memory.evaluate_bytes);
 }

@@ -3,54 +3,26 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
+#include <utility>
 
 #include "core/error.hpp"
 #include "evaluation/original_predictions.hpp"
 #include "jobs/depth_groups.hpp"
 #include "jobs/draw_units.hpp"
-#include "jobs/equalized_weights.hpp"
+#include "jobs/replaced_weights.hpp"
 #include "jobs/work_files.hpp"
 
 namespace tessera::jobs {
 namespace {
 
-/// The model with every quantized layer as a rough solve left it, but for those that are restored.
-class RoughWeights final : public model::TensorSource {
- public:
-  RoughWeights(const PreparedRun& prepared, const WorkFolder& work,
-               const EqualizedWeights& original)
-      : work_(work), original_(original) {
-    for (const LayerUnit& unit : prepared.units) rough_[unit.layer.name + ".weight"] = &unit.layer;
-  }
+/// Layers of one kind in some blocks, which are as they were.
+struct Restored {
+  Tile blocks{0, 0};
+  std::string kind;
 
-  /// One kind of layer in some blocks is as it was; no kind: none.
-  void restore(Tile blocks, std::string kind) {
-    blocks_ = blocks;
-    kind_ = std::move(kind);
+  bool holds(const model::LinearLayer& layer) const {
+    return blocks.begin <= layer.block && layer.block < blocks.end && kind_of(layer) == kind;
   }
-
-  bool contains(std::string_view name) const override { return original_.contains(name); }
-  model::TensorInfo info(std::string_view name) const override { return original_.info(name); }
-  std::string origin() const override { return original_.origin(); }
-  void read(std::string_view name, std::span<float> out) const override {
-    const auto found = rough_.find(name);
-    if (found == rough_.end() || is_restored(*found->second)) return original_.read(name, out);
-    MeasuredLayer measured;
-    work_.load(measured_file(*found->second), "measured", measured);
-    std::ranges::copy(solver::dequantize(measured.rough).span(), out.begin());
-  }
-
- private:
-  bool is_restored(const model::LinearLayer& layer) const {
-    return blocks_.begin <= layer.block && layer.block < blocks_.end && kind_of(layer) == kind_;
-  }
-
-  const WorkFolder& work_;
-  const EqualizedWeights& original_;
-  std::map<std::string, const model::LinearLayer*, std::less<>> rough_;
-  Tile blocks_{0, 0};
-  std::string kind_;
 };
 
 std::vector<std::string> kinds_of(const std::vector<LayerUnit>& units, Tile blocks) {
@@ -70,7 +42,13 @@ class DivergenceMeter {
         num_blocks_(prepared.config.num_blocks),
         units_(prepared.units),
         original_(prepared, work),
-        rough_(prepared, work, original_),
+        rough_(prepared, original_,
+               [this, &work](const model::LinearLayer& layer) -> std::optional<solver::QuantizedLayer> {
+                 if (restored_.holds(layer)) return std::nullopt;
+                 MeasuredLayer measured;
+                 work.load(measured_file(layer), "measured", measured);
+                 return std::move(measured.rough);
+               }),
         tokens_(std::span(prepared.calibration_tokens.tokens)
                     .first(num_samples(prepared) * prepared.sample_length())),
         predictions_(run.threads, prepared.config, original_, tokens_, prepared.sample_length()),
@@ -85,10 +63,10 @@ class DivergenceMeter {
     for (std::size_t k = 0; k < found.kinds.size(); ++k) {
       const auto own = hidden.view().middle_rows(k * rows, rows);
       std::ranges::copy(before.span(), own.data);
-      rough_.restore(blocks, found.kinds[k]);
+      restored_ = {blocks, found.kinds[k]};
       predictions_.walk(run_.threads, rough_, blocks, own);
     }
-    rough_.restore({0, 0}, "");
+    restored_ = {};
     predictions_.walk(run_.threads, rough_, {blocks.end, num_blocks_}, hidden);
     for (std::size_t k = 0; k < found.kinds.size(); ++k) {
       found.without.push_back(
@@ -115,7 +93,8 @@ class DivergenceMeter {
   const std::size_t num_blocks_;
   const std::vector<LayerUnit>& units_;
   const EqualizedWeights original_;
-  RoughWeights rough_;
+  Restored restored_;  ///< in the rough model: none while it is empty
+  const ReplacedWeights rough_;
   const std::span<const std::uint32_t> tokens_;
   const evaluation::OriginalPredictions predictions_;
   const double of_all_;

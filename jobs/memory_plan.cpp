@@ -12,6 +12,7 @@
 #include "evaluation/perplexity.hpp"
 #include "forward/block.hpp"
 #include "forward/embedding.hpp"
+#include "jobs/corrected_layers.hpp"
 #include "jobs/depth_groups.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/planned_windows.hpp"
@@ -36,7 +37,7 @@ struct NamedStage {
   const char* why;
 };
 
-std::array<NamedStage, 6> stages_of(const MemoryPlan& plan, Bytes evaluate_bytes) {
+std::array<NamedStage, 7> stages_of(const MemoryPlan& plan, Bytes evaluate_bytes) {
   return {{
       {"calibrating", plan.calibrate_bytes,
        "one block's weights and statistics, and one calibration shard"},
@@ -44,6 +45,8 @@ std::array<NamedStage, 6> stages_of(const MemoryPlan& plan, Bytes evaluate_bytes
       {"allocating", plan.allocate_bytes,
        "one block's weights and the hidden states of quantize.budget.samples, for each kind of layer"},
       {"solving", plan.solve_bytes, "the largest layer's weights and Hessian"},
+      {"correcting biases", plan.correct_bytes,
+       "one block's weights in both models, and one calibration shard in both"},
       {"assembling", plan.assemble_bytes, "the embedding or the head"},
       {"evaluating", evaluate_bytes, "both models' embeddings, one block and one batch"},
   }};
@@ -167,6 +170,24 @@ class StageMemory {
     return kProgram + kKept + most;
   }
 
+  /// A block of both models at work, what its layers read of a batch in both, and their outputs'
+  /// errors; 0 where no bias is corrected by samples.
+  Bytes correct(Bytes hidden) const {
+    if (!corrects_in_order(units_)) return 0;
+    const auto length = static_cast<Bytes>(job_.calibration.max_seq_length);
+    const Bytes batch = std::max<Bytes>(1, kBatchTokens / length) * length;
+    Bytes widest_in = 0, widest_out = 0;
+    for (const auto& layer : model::linear_layers(config_, 0)) {
+      widest_in = std::max<Bytes>(widest_in, layer.in_features);
+      widest_out = std::max<Bytes>(widest_out, layer.out_features);
+    }
+    const Bytes inputs = sizeof(float) * batch * (2 * widest_in + config_.hidden_size);
+    const Bytes errors = sizeof(double) * 2 * widest_out * (batch / 256 + 1) +
+                         num_threads_ * 2 * sizeof(float) * 256 * widest_out;
+    return kProgram + kKept + 2 * hidden +
+           std::max(ends(), block_ + 3 * forward(length) + inputs + errors);
+  }
+
   /// One tensor as it is read and as it is written.
   Bytes assemble() const {
     return kProgram + kKeptWalking + 2 * sizeof(float) * config_.hidden_size * config_.vocab_size;
@@ -219,6 +240,8 @@ MemoryPlan reckon_memory(const QuantizeJob& job, const model::ModelConfig& confi
   plan.equalize_bytes = memory.equalize();
   plan.allocate_bytes = memory.allocate();
   plan.solve_bytes = memory.solve();
+  plan.corrected_in_memory = bound == 0 || memory.correct(own_shards) <= bound;
+  plan.correct_bytes = memory.correct(plan.corrected_in_memory ? own_shards : memory.shard());
   plan.assemble_bytes = memory.assemble();
   if (!job.evaluation.is_wanted()) return plan;
   const Bytes least = memory.batch_of_windows(), fixed = memory.evaluate(0);

@@ -7,6 +7,7 @@
 #include "format/integer_schemes.hpp"
 #include "format/vptq_config.hpp"
 #include "format/vptq_tensors.hpp"
+#include "jobs/corrected_layers.hpp"
 #include "jobs/plan.hpp"
 #include "model/architecture.hpp"
 
@@ -106,7 +107,7 @@ std::map<std::string, std::vector<model::TensorToWrite>> packed_tensors(const Pr
     });
   }
   const auto load = [&prepared, &sizes, &work](const std::string& name) {
-    auto solved = load_solved(work, layer_named(prepared, name));
+    auto solved = load_corrected(prepared, work, layer_named(prepared, name));
     auto layer = std::get<solver::IntegerLayer>(std::move(solved.layer));
     layer.has_bias = sizes.integers.at(name).has_bias;
     if (layer.has_bias)

@@ -25,7 +25,8 @@ class PartialCalibration {
     if (missing == blocks.end()) return;
     std::size_t block = *missing;
     while (block > 0 && !work_.is_committed(hidden_file(block - 1, shard, shards_.size()))) --block;
-    HiddenStates hidden(run_, prepared_, work_, shards_, {shard}, block);
+    HiddenStates hidden(run_, prepared_, work_, shards_, {shard}, block,
+                        {.in_memory = prepared_.memory.hidden_in_memory});
     for (; block <= blocks.back(); ++block) {
       run_.log.progress({"calibrate", "blocks", block, blocks.back() + 1, 0,
                          fmt::format("shard {} of {}", shard, shards_.size())});

@@ -146,8 +146,9 @@ std::vector<SlabFile> slab_files(const model::ModelConfig& config,
   return files;
 }
 
-std::string hidden_file(std::size_t block, std::size_t shard, std::size_t num_shards) {
-  return fmt::format("calibration/block-{:05}/hidden-{:05}-of-{:05}.h5", block, shard, num_shards);
+std::string hidden_file(std::size_t block, std::size_t shard, std::size_t num_shards,
+                        const std::string& folder) {
+  return fmt::format("{}/block-{:05}/hidden-{:05}-of-{:05}.h5", folder, block, shard, num_shards);
 }
 
 bool is_hidden_file(const std::string& file) {
@@ -180,6 +181,10 @@ std::string equalized_file(std::size_t block) {
 
 std::string solved_file(const model::LinearLayer& layer) {
   return fmt::format("solved/block-{:05}/{}.h5", layer.block, layer.module);
+}
+
+std::string corrected_file(std::size_t block) {
+  return fmt::format("{}block-{:05}.h5", kCorrectedFolder, block);
 }
 
 std::string measured_file(const model::LinearLayer& layer) {

@@ -65,8 +65,9 @@ std::vector<SlabFile> slab_files(const model::ModelConfig& config,
 
 /// What a calibration shard looks like after a block:
 /// "calibration/block-00004/hidden-00002-of-00008.h5". Dropped as soon as the next block is
-/// committed, so that such a file is gone is no damage.
-std::string hidden_file(std::size_t block, std::size_t shard, std::size_t num_shards);
+/// committed, so that such a file is gone is no damage. @p folder says whose walk it is.
+std::string hidden_file(std::size_t block, std::size_t shard, std::size_t num_shards,
+                        const std::string& folder = "calibration");
 bool is_hidden_file(const std::string& file);
 
 /// A slab of one shard's partial, where shards are calibrated apart and merged later:
@@ -87,6 +88,10 @@ std::string equalized_file(std::size_t block);
 std::string solved_file(const model::LinearLayer& layer);
 /// Why that layer failed at first: "quarantine/block-00004/mlp.down_proj.h5"
 std::string quarantine_file_of(const std::string& solved_file);
+
+/// What biases of a block's layers take away of their outputs' error: "corrected/block-00004.h5"
+std::string corrected_file(std::size_t block);
+inline constexpr const char* kCorrectedFolder = "corrected/";
 
 /// What candidate recipes would do to a layer: "allocation/block-00004/mlp.down_proj.h5"
 std::string measured_file(const model::LinearLayer& layer);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "jobs/block_sums.hpp"
+#include "jobs/corrected_layers.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/planned_sizes.hpp"
 
@@ -102,11 +103,25 @@ PlannedScratch plan_scratch(const PreparedRun& prepared) {
   for (const LayerUnit& unit : prepared.units) {
     scratch.solved_bytes += solved_file_bytes(prepared, unit);
   }
+  Bytes corrected_bytes = 0;
+  if (corrects_in_order(prepared.units)) {
+    for (const LayerUnit& unit : prepared.units) {
+      corrected_bytes += sizeof(float) * unit.layer.out_features;
+    }
+    corrected_bytes += kLayerOverhead * blocks.size();
+    num_solved += blocks.size();
+  }
   const bool has_hidden = blocks.back() > 0;  // the last block walked through leaves none
   const std::size_t num_hidden = blocks.back() > 1 ? 2 : (has_hidden ? 1 : 0);
   scratch.peak_bytes = scratch.tokens_bytes + scratch.statistics_bytes + kPapers +
                        kPapersOfLayer * prepared.units.size() +
                        std::max(num_hidden * scratch.hidden_bytes, scratch.solved_bytes);
+  if (corrected_bytes > 0) {  // beside solved layers, the states of both models
+    scratch.solved_bytes += corrected_bytes;
+    scratch.peak_bytes = scratch.tokens_bytes + scratch.statistics_bytes + kPapers +
+                         kPapersOfLayer * prepared.units.size() + scratch.solved_bytes +
+                         2 * num_hidden * scratch.hidden_bytes;
+  }
   scratch.num_files = num_statistics + std::max(num_hidden * shards, num_solved);
   return scratch;
 }

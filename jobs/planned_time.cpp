@@ -8,6 +8,7 @@
 
 #include "calibration/flat_statistics.hpp"
 #include "evaluation/perplexity.hpp"
+#include "jobs/corrected_layers.hpp"
 #include "jobs/cost_model.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/planned_scratch.hpp"
@@ -73,7 +74,7 @@ class TimePlan {
   }
 
   StageSeconds make() const {
-    return {{prepare(), calibrate(), equalize(), solve(), assemble(), evaluate()}};
+    return {{prepare(), calibrate(), equalize(), solve(), correct(), assemble(), evaluate()}};
   }
 
  private:
@@ -148,6 +149,25 @@ class TimePlan {
       seconds.push_back(unit_seconds(model_, prepared_.units[i], clock_));
     }
     return list_schedule(seconds, layout_.num_ranks);
+  }
+
+  /// Both models walked through each block once, and four times in part, which is about twice; the
+  /// products of both once more.
+  double correct() const {
+    if (!corrects_in_order(prepared_.units)) return 0;
+    constexpr double kPasses = 2 * (1 + 1.5 + 1);
+    const auto& job = prepared_.job.calibration;
+    const double shards = real(job.num_shards);
+    const auto rounds = real((static_cast<std::size_t>(job.num_shards) + layout_.num_ranks - 1) /
+                             layout_.num_ranks);
+    const double tokens = real(job.num_samples) * job.max_seq_length * rounds / shards;
+    const double blocks = real(blocks_of(prepared_.units).back() + 1);
+    const double forward = clock_.on_all_cores(
+        kPasses * tokens * block_flops(config_, job.max_seq_length), clock_.core().product_flops);
+    const double hidden = clock_.writing(2 * real(hidden_bytes(prepared_)) * rounds / shards, 2 * rounds);
+    return 2 * rounds * clock_.reading(end_bytes()) + clock_.reading(solved_bytes_) +
+           clock_.on_one_core(weights_, clock_.core().decoded_weights) +
+           blocks * (clock_.reading(block_bytes()) + forward + hidden);
   }
 
   /// Every rank reads every unit's report; then whole shards are written.

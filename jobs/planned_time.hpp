@@ -21,8 +21,8 @@ struct RunLayout {
   std::size_t num_nodes() const { return (num_ranks + ranks_per_node - 1) / ranks_per_node; }
 };
 
-inline constexpr std::array<const char*, 6> kPlannedStages = {"prepare", "calibrate", "equalize",
-                                                              "solve",   "assemble",  "evaluate"};
+inline constexpr std::array<const char*, 7> kPlannedStages = {
+    "prepare", "calibrate", "equalize", "solve", "correct", "assemble", "evaluate"};
 
 /// Wall time by stage, in the order of kPlannedStages.
 struct StageSeconds {

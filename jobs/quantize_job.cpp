@@ -9,6 +9,7 @@
 #include "jobs/stages/assemble.hpp"
 #include "jobs/stages/audit.hpp"
 #include "jobs/stages/calibrate.hpp"
+#include "jobs/stages/correct.hpp"
 #include "jobs/stages/equalize.hpp"
 #include "jobs/stages/evaluate.hpp"
 #include "jobs/stages/prepare.hpp"
@@ -55,6 +56,7 @@ RunReport run_quantize_job(const QuantizeJob& job, ExistingRun existing, RunCont
     timed(run, work, "equalize", [&] { equalize(run, prepared, work); });
     timed(run, work, "allocate", [&] { prepared.units = allocate(run, prepared, work); });
     timed(run, work, "solve", [&] { solve(run, prepared, work); });
+    timed(run, work, "correct", [&] { correct(run, prepared, work); });
     const auto model = timed(run, work, "assemble", [&] { return assemble(run, prepared, work); });
     const auto checked =
         timed(run, work, "check", [&] { return check_output(run, prepared, model, work); });

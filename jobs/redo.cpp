@@ -67,6 +67,8 @@ std::set<std::string> commits_made_again(const RunRecord& record, const Fingerpr
     files.insert(layer);
     files.insert(quarantine_file_of(layer));
   }
+  // A bias takes away what all layers in front of it have lost, too.
+  for (const std::string& file : record.committed_below(kCorrectedFolder)) files.insert(file);
   if (changes.makes_scales) {
     for (const std::string& file : record.committed_below("equalized/")) files.insert(file);
     for (const std::string& file : record.committed_below("allocation/")) {

@@ -39,7 +39,7 @@ bool is_finite(const solver::IntegerLayer& layer) {
 /// What is committed is finite: one NaN in a scale poisons every layer behind it.
 void require_finite(const SolvedLayer& solved) {
   const bool ok = std::visit([](const auto& layer) { return is_finite(layer); }, solved.layer) &&
-                  std::isfinite(solved.report.proxy_error);
+                  all_finite(solved.bias_change) && std::isfinite(solved.report.proxy_error);
   if (!ok) throw solver::LayerFailure("the solver gave numbers that are not finite");
 }
 
@@ -69,8 +69,7 @@ class LayerSolver {
       require_worth(minimized, solved.report.proxy_error);
     }
     if (unit_.makes_integers()) {
-      complete(std::get<solver::IntegerLayer>(solved.layer), solved.report,
-               objective == Objective::hessian ? minimized : input_.hessian.view());
+      complete(solved, objective == Objective::hessian ? minimized : input_.hessian.view());
     }
     if (!own.empty()) report_error(solved);
     add_residual(threads_, unit_.layer.name, residual, weight_, input_, solved);
@@ -115,10 +114,10 @@ class LayerSolver {
         without));
   }
 
-  /// What integers have beside codes and scales: the input's range, and a bias, with the mean of
-  /// the output error taken away where the architecture has a place for it.
-  void complete(solver::IntegerLayer& layer, solver::SolveReport& report,
-                MatrixView<const double> hessian) const {
+  /// What integers have beside codes and scales: the input's range, a bias, and what would take
+  /// the mean of the output error away where the architecture has a place for it.
+  void complete(SolvedLayer& solved, MatrixView<const double> hessian) const {
+    auto& layer = std::get<solver::IntegerLayer>(solved.layer);
     const solver::IntegerSettings& settings = unit_.aweq().integers;
     if (settings.quantizes_input())
       layer.input = solver::static_input(input_.low, input_.high, settings.input_scale,
@@ -126,15 +125,12 @@ class LayerSolver {
     layer.has_bias = unit_.layer.has_bias;
     if (layer.has_bias)
       layer.bias = weights_.read_vector(unit_.layer.name + ".bias", unit_.layer.out_features);
-    if (unit_.aweq().bias_correction == solver::BiasCorrection::off) return;
+    if (unit_.aweq().bias_correction != solver::BiasCorrection::analytic) return;
     if (!model::may_have_bias(prepared_.config, unit_.layer.role)) return;
-    const auto corrected = solver::correct_bias(
+    auto corrected = solver::correct_bias(
         threads_, problem(hessian), solver::dequantize(layer), input_.mean, input_.num_tokens);
-    report.bias_gain = corrected.gain;
-    if (corrected.change.empty()) return;
-    if (layer.bias.empty()) layer.bias.resize(unit_.layer.out_features);
-    for (std::size_t i = 0; i < corrected.change.size(); ++i) layer.bias[i] += corrected.change[i];
-    layer.has_bias = true;
+    solved.report.bias_gain = corrected.gain;
+    solved.bias_change = std::move(corrected.change);
   }
 
   Threads& threads_;

@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "format/residual_tensors.hpp"
 #include "jobs/assembled_shards.hpp"
+#include "jobs/corrected_layers.hpp"
 #include "jobs/job_fingerprint.hpp"
 #include "jobs/plan.hpp"
 #include "jobs/redo.hpp"
@@ -16,6 +17,18 @@
 
 namespace tessera::jobs {
 namespace {
+
+/// The layers whose packed bytes follow from one of @p files.
+std::set<std::string> layers_of(const PreparedRun& prepared, const std::set<std::string>& files) {
+  std::set<std::string> layers;
+  for (const LayerUnit& unit : prepared.units) {
+    const bool is_stale =
+        std::ranges::any_of(files_of(prepared, unit.layer),
+                            [&](const std::string& file) { return files.contains(file); });
+    if (is_stale) layers.insert(unit.layer.name);
+  }
+  return layers;
+}
 
 void sort_shards(const WorkFolder& work, const std::set<std::string>& layers, StaleParts& stale) {
   std::size_t num_kept = 0;
@@ -90,23 +103,22 @@ StaleParts find_stale(const PreparedRun& prepared, const WorkFolder& work,
   if (!work.holds_run()) return stale;
   const Fingerprint wanted = fingerprint_on_contents_of(*work.fingerprint(), prepared);
   const auto made_again = commits_made_again(work.record(), wanted, redone, work.root().string());
-  std::set<std::string> layers;
   for (const LayerUnit& unit : prepared.units) {
     if (!redone.contains(solved_file(unit.layer))) continue;
     stale.layers.push_back(unit.layer.name);
-    layers.insert(unit.layer.name);
   }
+  const std::set<std::string> packed_again = layers_of(prepared, made_again);
   for (const std::string& file : made_again) {
     if (file.starts_with("equalized/")) stale.scales.push_back(file);
   }
   stale.kept.push_back(fmt::format("the calibration of {} blocks", work.num_calibrated()));
-  if (layers.size() < prepared.units.size()) {
-    stale.kept.push_back(fmt::format("{} layers", prepared.units.size() - layers.size()));
+  if (stale.layers.size() < prepared.units.size()) {
+    stale.kept.push_back(fmt::format("{} layers", prepared.units.size() - stale.layers.size()));
   }
   if (stale.scales.empty() && !work.committed_below("equalized/").empty()) {
     stale.kept.push_back("the scales that balance inputs and weights");
   }
-  sort_shards(work, layers, stale);
+  sort_shards(work, packed_again, stale);
   sort_scores(work, stale);
   stale.papers = {"tessera_manifest.json", "README.md", "report.json", "report.html",
                   "quant_log.csv"};

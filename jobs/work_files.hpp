@@ -68,6 +68,8 @@ struct SolvedLayer {
   residual::ResidualLayer residual = {};  ///< bits 0: none
   std::vector<residual::CompensationPoint> compensation = {};  ///< what it is worth, on kept tokens
   double weight_error = 0;  ///< |W - W'|^2 / |W|^2, W as it was solved and W' as stored
+  std::vector<float> bias_change;  ///< to be added to the outputs, reckoned when it was solved
+                                   ///< (corrected_layers.hpp); empty: nothing
   double seconds = 0;  ///< of this solve; the one field that differs from run to run
   std::vector<Rung> ladder = {};  ///< where it failed at first: every try, the last of which held
   bool is_kept = false;           ///< not quantized: `layer` and `residual` are empty
@@ -86,9 +88,35 @@ void archive(Archive& a, SolvedLayer& s) {
   a("residual", s.residual);
   a("compensation", s.compensation);
   a("weight_error", s.weight_error);
+  bool has_change = !s.bias_change.empty();
+  if constexpr (Archive::kIsReader) has_change = a.contains("bias_change");
+  if (has_change) a("bias_change", s.bias_change);
   a("seconds", s.seconds);
   a("ladder", s.ladder);
   a("is_kept", s.is_kept);
+}
+
+/// corrected/block-00004.h5: what is added to the outputs of a block's layers, as samples showed it.
+struct BlockCorrection {
+  struct OfLayer {
+    std::vector<float> change;  ///< (out_features); empty: it does not pay
+    double gain = 0;            ///< share of the output's squared error that it removes
+  };
+  std::map<std::string, OfLayer> of_module;  ///< "self_attn.v_proj"
+};
+
+template <class Archive>
+void archive(Archive& a, BlockCorrection::OfLayer& c) {
+  a("change", c.change);
+  a("gain", c.gain);
+}
+
+template <class Archive>
+void archive(Archive& a, BlockCorrection& c) {
+  std::vector<std::string> modules;
+  for (const auto& [module, layer] : c.of_module) modules.push_back(module);
+  a("corrected_modules", modules);
+  for (const std::string& module : modules) a(module, c.of_module[module]);
 }
 
 /// allocation/block-00004/mlp.down_proj.h5: what each recipe would do to a layer, by a rough solve.

@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "format/packed_config.hpp"
+#include "jobs/corrected_layers.hpp"
 #include "jobs/gate/check_layers.hpp"
 #include "model/architecture.hpp"
 
@@ -58,7 +59,7 @@ void compare(const std::string& name, const Wanted& wanted, const model::TensorS
 /// The bias of a layer of integers is packed with it.
 Wanted solved_bias(const PreparedRun& prepared, const WorkFolder& work, const std::string& layer,
                    std::size_t count) {
-  const auto solved = load_solved(work, layer_named(prepared, layer));
+  const auto solved = load_corrected(prepared, work, layer_named(prepared, layer));
   const auto& integers = std::get<solver::IntegerLayer>(solved.layer);
   Wanted bias{integers.bias, integers.scale_type};
   bias.values.resize(count);  // zeros where only its class has one

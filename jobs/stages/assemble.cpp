@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "core/human_text.hpp"
 #include "format/companion_files.hpp"
+#include "jobs/corrected_layers.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/packed_layers.hpp"
@@ -47,7 +48,7 @@ void read_solved(const PreparedRun& prepared, const WorkFolder& work, AssembledM
   }
   for (std::size_t u = 0; u < prepared.units.size(); ++u) {
     const LayerUnit& unit = prepared.units[u];
-    const SolvedLayer solved = load_solved(work, unit.layer);
+    const SolvedLayer solved = load_corrected(prepared, work, unit.layer);
     assembled.layers.push_back(report_of(unit, solved, prepared.job.output.dtype));
     if (!allocation.recipe.empty()) {
       assembled.layers.back().allocated = {recipe_text(unit), allocation.loss[u],

@@ -13,25 +13,25 @@
 namespace tessera::jobs {
 namespace {
 
-/// The blocks to walk through: [begin, end).
-struct Walk {
-  std::size_t begin = 0, end = 0;
-};
-
 class Calibration {
  public:
   Calibration(RunContext& run, const PreparedRun& prepared, WorkFolder& work)
       : run_(run), prepared_(prepared), work_(work), shards_(prepared.calibration_shards()) {}
 
   void run() {
-    const Walk walk = find_walk();
-    if (walk.begin == walk.end) return;
+    const Tile walk = blocks_to_walk(
+        blocks_of(prepared_.units), [&](std::size_t block) { return has_statistics(block); },
+        [&](std::size_t block) { return has_hidden(block); });
+    if (walk.size() == 0) return;
     say_start(walk);
-    HiddenStates hidden(run_, prepared_, work_, shards_, own_shards(), walk.begin);
+    HiddenStates hidden(run_, prepared_, work_, shards_,
+                        shards_of_rank(shards_.size(), run_.comm.rank(), run_.comm.size()),
+                        walk.begin,
+                        {.in_memory = prepared_.memory.hidden_in_memory});
     double longest_seconds = 0;
     for (std::size_t block = walk.begin; block < walk.end; ++block) {
       say(block, walk);
-      require_time(longest_seconds);
+      require_time(run_.comm, run_.deadline, "a block", longest_seconds);
       const auto start = std::chrono::steady_clock::now();
       calibrate_block(hidden, block, block + 1 == walk.end);
       const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
@@ -42,13 +42,6 @@ class Calibration {
   }
 
  private:
-  std::vector<std::size_t> own_shards() const {
-    std::vector<std::size_t> own;
-    for (std::size_t s = run_.comm.rank(); s < shards_.size(); s += run_.comm.size()) {
-      own.push_back(s);
-    }
-    return own;
-  }
   bool has_statistics(std::size_t block) {
     return std::ranges::all_of(
         slab_files(prepared_.config, prepared_.units, block, prepared_.extras),
@@ -59,23 +52,6 @@ class Calibration {
       if (!work_.is_committed(hidden_file(block, s, shards_.size()))) return false;
     }
     return true;
-  }
-
-  /// From the last block that left its hidden states, and before the first whose statistics are
-  /// missing, up to the last whose statistics are.
-  Walk find_walk() {
-    std::optional<std::size_t> first_missing;
-    Walk walk;
-    for (const std::size_t block : blocks_of(prepared_.units)) {
-      if (has_statistics(block)) continue;
-      if (!first_missing) first_missing = block;
-      walk.end = block + 1;
-    }
-    if (!first_missing) return {};
-    for (walk.begin = *first_missing; walk.begin > 0; --walk.begin) {
-      if (has_hidden(walk.begin - 1)) break;
-    }
-    return walk;
   }
 
   void calibrate_block(HiddenStates& hidden, std::size_t block, bool is_last) {
@@ -101,20 +77,13 @@ class Calibration {
     if (block > 0) hidden.drop(block - 1);
   }
 
-  void require_time(double seconds) {
-    const bool has_room = run_.deadline.has_room_for(seconds);
-    if (cluster::broadcast(run_.comm, has_room ? "go" : "stop") == "go") return;
-    throw Interrupted(run_.deadline.why_not("a block", seconds) +
-                      " (what was committed is kept). Go on with the same command and --resume.");
-  }
-
   void note(const cluster::ReductionCost& cost) {
     reduction_.bytes_sent += cost.bytes_sent;
     reduction_.seconds += cost.seconds;
     ++num_rounds_;
   }
 
-  void say_start(const Walk& walk) const {
+  void say_start(const Tile& walk) const {
     if (walk.begin > 0) run_.log.info(fmt::format("going on after block {}", walk.begin - 1));
     if (run_.comm.size() <= shards_.size()) return;
     run_.log.warning(fmt::format(
@@ -122,7 +91,7 @@ class Calibration {
         "would use them, and are another job: they change the order of summation.",
         run_.comm.size() - shards_.size(), run_.comm.size(), shards_.size()));
   }
-  void say(std::size_t block, const Walk& walk) const {
+  void say(std::size_t block, const Tile& walk) const {
     const auto done = static_cast<double>(block - walk.begin);
     const auto total = static_cast<double>(walk.end - walk.begin);
     run_.log.progress({"calibrate", "blocks", block, walk.end, done / total, ""});

@@ -110,6 +110,9 @@ class BlockPass {
     splits_products_ = length_ == 1;
   }
 
+  /// Ends when the listener has seen this input.
+  void end_at(std::optional<InputRole> until) { until_ = until; }
+
   void run(Threads& threads, MatrixView<float> hidden, InputListener* listener) {
     const auto tell = [&](InputRole role, const Matrix<float>& x) {
       if (listener != nullptr) listener->on_input(role, x.view().middle_rows(0, hidden.rows));
@@ -118,16 +121,19 @@ class BlockPass {
     threads_ = &threads;
     for_each_tile(count, [&](std::size_t i) { project(hidden, tile(i)); });
     tell(InputRole::attention_input, scratch_.normed);
+    if (until_ == InputRole::attention_input) return;
     const std::size_t heads = config_.num_heads;
     threads.for_each(count * heads, [&](std::size_t i) {
       const std::size_t last_first = count - 1 - i / heads;  // a sequence's last tile costs most
       mix(tile(last_first), i % heads);
     });
     tell(InputRole::attention_output, scratch_.q);
+    if (until_ == InputRole::attention_output) return;
     for_each_tile(count, [&](std::size_t i) { finish(hidden, tile(i)); });
     tell(InputRole::mlp_input, scratch_.normed);
+    if (until_ == InputRole::mlp_input) return;
     if (has_mlp()) tell(InputRole::mlp_hidden, scratch_.mlp_hidden);
-    if (!scratch_.mixture) return;
+    if (!scratch_.mixture || until_) return;
     scratch_.mixture->run(threads, weights_.mixture,
                           scratch_.normed.view().middle_rows(0, hidden.rows),
                           {length_, start_}, hidden, listener);
@@ -180,6 +186,7 @@ class BlockPass {
   void project(MatrixView<const float> hidden, Tile t) {
     const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
     normalize_rows(config_, weights_.attention_norm, hidden.middle_rows(t.row, t.count), x);
+    if (until_ == InputRole::attention_input) return;
     LayerInput read(x, t.position, scratch_);
     const auto q = scratch_.q.view().middle_rows(t.row, t.count);
     const auto k = keys_.middle_rows(start_ + t.row, t.count);
@@ -225,11 +232,13 @@ class BlockPass {
     multiply(LinearRole::o, read_mixed, rows, Accumulate::yes);
     const auto x = scratch_.normed.view().middle_rows(t.row, t.count);
     normalize_rows(config_, weights_.mlp_norm, rows, x);
+    if (until_ == InputRole::mlp_input) return;
     const auto inner = scratch_.mlp_hidden.view().middle_rows(t.row, t.count);
     if (scratch_.mixture) scratch_.mixture->route(weights_.mixture, x, t.row);
     if (!has_mlp()) return;
     LayerInput read_normed(x, t.position, scratch_), read_inner(inner, t.position, scratch_);
     activate(read_normed, inner);
+    if (until_) return;
     if (scratch_.mixture) return add_shared(x, read_inner, rows);
     multiply(LinearRole::down, read_inner, rows, Accumulate::yes);
   }
@@ -267,6 +276,7 @@ class BlockPass {
   const std::size_t length_;
   BlockScratch& scratch_;
   Threads* threads_ = nullptr;
+  std::optional<InputRole> until_;
   std::size_t tile_extent_ = BlockForward::kTokenTile;
   bool splits_products_ = false;
   std::size_t start_ = 0;
@@ -283,13 +293,15 @@ BlockForward::BlockForward(const model::ModelConfig& config, std::size_t max_len
 BlockForward::~BlockForward() = default;
 
 void BlockForward::run(Threads& threads, const BlockWeights& weights, BatchShape shape,
-                       MatrixView<float> hidden, InputListener* listener) const {
+                       MatrixView<float> hidden, InputListener* listener,
+                       std::optional<model::InputRole> until) const {
   require(hidden.rows == shape.num_tokens() && hidden.cols == config_.hidden_size,
           "BlockForward::run: hidden states do not have the batch's shape");
   require(shape.length <= max_length_, "BlockForward::run: a sequence is longer than max_length");
   if (shape.num_tokens() == 0) return;
   scratch_->make_room(config_, shape.num_tokens());
   BlockPass pass(config_, rotary_ ? &*rotary_ : nullptr, weights, shape.length, *scratch_);
+  pass.end_at(until);
   pass.run(threads, hidden, listener);
 }
 

@@ -105,9 +105,11 @@ class BlockForward {
 
   /// One run at a time.
   /// @param hidden (shape.num_tokens(), hidden_size)  @param listener may be null
+  /// @param until the pass ends when the listener has seen this input; @p hidden is then of no use
   /// @pre shape.length <= max_length
   void run(Threads& threads, const BlockWeights& weights, BatchShape shape,
-           MatrixView<float> hidden, InputListener* listener) const;
+           MatrixView<float> hidden, InputListener* listener,
+           std::optional<model::InputRole> until = {}) const;
 
   /// The same for the next tokens of a sequence whose earlier ones are in @p cache; theirs are
   /// added to it. Tiles have kExtendTile tokens; the products of a single token are shared out in

@@ -45,7 +45,7 @@ class Plan(ProgramTest):
             self.assertGreater(plan[key], 0, key)
         self.assertEqual(plan["device_memory_bytes"], 0)
         self.assertEqual(set(plan["seconds"]), {
-            "prepare", "calibrate", "equalize", "solve", "assemble", "evaluate", "total"})
+            "prepare", "calibrate", "equalize", "solve", "correct", "assemble", "evaluate", "total"})
         self.assertEqual(plan["ranks"], 1)
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["job.yaml", "model"])
 

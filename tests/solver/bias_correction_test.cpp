@@ -90,6 +90,25 @@ TEST(BiasCorrection, WithoutAMeanNothingChanges) {
   EXPECT_EQ(corrected.gain, 0);
 }
 
+/// Means of 2 and 0 among squares of 5 and 1: the gain is 4 / 6, and of 4 tokens that tell 16 with a
+/// spread of 1 the mean is trusted by 16 / 17.
+TEST(BiasCorrection, AMeasuredMeanIsShrunkAlike) {
+  const std::vector<double> mean = {2, 0}, square = {5, 1};
+  const auto corrected = correct_mean_error(mean, square, 4);
+  EXPECT_DOUBLE_EQ(corrected.gain, 4.0 / 6.0);
+  ASSERT_EQ(corrected.change.size(), 2u);
+  EXPECT_FLOAT_EQ(corrected.change[0], -2.0f * 16 / 17);
+  EXPECT_EQ(corrected.change[1], 0.0f);
+}
+
+TEST(BiasCorrection, AMeanBelowTheLeastGainIsLeft) {
+  const std::vector<double> square = {1};
+  const std::vector<double> above = {std::sqrt(1.01 * kLeastGain)}, below = {std::sqrt(0.99 * kLeastGain)};
+  EXPECT_FALSE(correct_mean_error(above, square, 100).change.empty());
+  EXPECT_TRUE(correct_mean_error(below, square, 100).change.empty());
+  EXPECT_TRUE(correct_mean_error({}, {}, 0).change.empty());
+}
+
 TEST(BiasCorrection, ExactWeightsNeedNone) {
   Bench bench(50, 2);
   bench.quantized = bench.weight.copy();

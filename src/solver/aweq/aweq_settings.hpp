@@ -11,7 +11,10 @@ enum class RangeKind { min_max, abs_max, rms };
 /// range_x^exponent / range_w^(1 - exponent); or the best of the family, found for each input.
 enum class Equalize { none, aweq, fixed, search };
 
-enum class BiasCorrection { off, analytic };
+/// Where the mean output error comes from that biases take away: nowhere; the layer's own error and
+/// the mean of its input in the original; or both models' outputs on the calibration samples, layer
+/// after layer, each behind corrected ones.
+enum class BiasCorrection { off, analytic, empirical };
 
 /// Activation-weight equalization with bias correction (arXiv 2311.01305 as specified in aweq.md,
 /// which says what is known of the paper and what is a reading of it).
@@ -46,7 +49,9 @@ struct EnumNames<solver::Equalize> {
 template <>
 struct EnumNames<solver::BiasCorrection> {
   static constexpr std::pair<solver::BiasCorrection, std::string_view> kNames[] = {
-      {solver::BiasCorrection::off, "off"}, {solver::BiasCorrection::analytic, "analytic"}};
+      {solver::BiasCorrection::off, "off"},
+      {solver::BiasCorrection::analytic, "analytic"},
+      {solver::BiasCorrection::empirical, "empirical"}};
 };
 }  // namespace tessera
 
@@ -61,7 +66,8 @@ void describe(Fields& f, AweqSettings& s) {
     "equalize: fixed: share of the inputs' range that moves into the weights", between(0, 1),
     alias("alpha"), alias("smoothing_strength"));
   f("bias_correction", s.bias_correction,
-    "remove the mean of the output error, where architecture and format have a bias");
+    "remove the mean of the output error, where architecture and format have a bias: reckoned from "
+    "the means of the inputs, or measured layer after layer (takes several calibrations' time)");
 }
 
 }  // namespace tessera::solver

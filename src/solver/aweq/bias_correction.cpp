@@ -13,6 +13,27 @@ constexpr std::size_t kRowTile = 64;
 
 }  // namespace
 
+CorrectedBias correct_mean_error(std::span<const double> mean, std::span<const double> square,
+                                 std::uint64_t num_tokens) {
+  require(mean.size() == square.size(), "a mean and a mean square for each output");
+  double removed = 0, total = 0;
+  for (std::size_t i = 0; i < mean.size(); ++i) {
+    removed += mean[i] * mean[i];
+    total += std::max(square[i], mean[i] * mean[i]);
+  }
+  CorrectedBias corrected;
+  corrected.gain = total > 0 ? removed / total : 0.0;
+  if (!(corrected.gain >= kLeastGain)) return corrected;
+  const auto n = static_cast<double>(num_tokens);
+  for (std::size_t i = 0; i < mean.size(); ++i) {
+    const double spread = std::max(square[i] - mean[i] * mean[i], 0.0);
+    const double told = n * mean[i] * mean[i];
+    corrected.change.push_back(told > 0 ? static_cast<float>(-mean[i] * told / (told + spread))
+                                        : 0.0f);
+  }
+  return corrected;
+}
+
 CorrectedBias correct_bias(Threads& threads, const LayerProblem& problem,
                            MatrixView<const float> dequantized, std::span<const double> mean,
                            std::uint64_t num_tokens) {
@@ -37,22 +58,7 @@ CorrectedBias correct_bias(Threads& threads, const LayerProblem& problem,
       }
     }
   });
-  double removed = 0, total = 0;
-  for (std::size_t i = 0; i < weight.rows; ++i) {
-    removed += shift[i] * shift[i];
-    total += std::max(square[i], shift[i] * shift[i]);
-  }
-  CorrectedBias corrected;
-  corrected.gain = total > 0 ? removed / total : 0.0;
-  if (corrected.gain < kLeastGain) return corrected;
-  const auto n = static_cast<double>(num_tokens);
-  for (std::size_t i = 0; i < weight.rows; ++i) {
-    const double spread = std::max(square[i] - shift[i] * shift[i], 0.0);
-    const double told = n * shift[i] * shift[i];
-    corrected.change.push_back(told > 0 ? static_cast<float>(-shift[i] * told / (told + spread))
-                                        : 0.0f);
-  }
-  return corrected;
+  return correct_mean_error(shift, square, num_tokens);
 }
 
 }  // namespace tessera::solver
