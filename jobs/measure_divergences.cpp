@@ -40,6 +40,10 @@ class RoughWeights final : public model::TensorSource {
     work_.load(measured_file(*found->second), "measured", measured);
     std::ranges::copy(solver::dequantize(measured.rough).span(), out.begin());
   }
+  void read_rows(std::string_view name, Tile rows, std::span<float> out) const override {
+    if (!rough_.contains(name)) return original_.read_rows(name, rows, out);
+    TensorSource::read_rows(name, rows, out);
+  }
 
  private:
   bool is_restored(const model::LinearLayer& layer) const {
