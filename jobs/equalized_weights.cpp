@@ -145,6 +145,11 @@ void EqualizedWeights::read(std::string_view name, std::span<float> out) const {
   }
 }
 
+void EqualizedWeights::read_rows(std::string_view name, Tile rows, std::span<float> out) const {
+  if (!changes_.contains(name)) return base_.read_rows(name, rows, out);
+  TensorSource::read_rows(name, rows, out);
+}
+
 std::vector<std::string> EqualizedWeights::changed_tensors() const {
   std::vector<std::string> names;
   for (const auto& [name, change] : changes_) names.push_back(name);

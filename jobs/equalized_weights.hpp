@@ -41,6 +41,7 @@ class EqualizedWeights final : public model::TensorSource {
   bool contains(std::string_view name) const override { return base_.contains(name); }
   model::TensorInfo info(std::string_view name) const override { return base_.info(name); }
   void read(std::string_view name, std::span<float> out) const override;
+  void read_rows(std::string_view name, Tile rows, std::span<float> out) const override;
   std::string origin() const override { return base_.origin(); }
 
   /// Tensors that are not the original's, sorted.

@@ -90,7 +90,8 @@ HiddenStates::HiddenStates(RunContext& run, const PreparedRun& prepared, WorkFol
 }
 
 Matrix<float> HiddenStates::embed(Tile samples) const {
-  const forward::EmbeddingAndHead ends(prepared_.config, *prepared_.weights);
+  const forward::EmbeddingAndHead ends(prepared_.config, *prepared_.weights,
+                                       forward::Kept::in_source);
   Matrix<float> hidden(samples.size() * length_, prepared_.config.hidden_size);
   for (std::size_t i = 0; i < samples.size(); ++i) {
     ends.embed(calibration::sample(prepared_.calibration_tokens, samples.begin + i, length_),

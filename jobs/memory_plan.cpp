@@ -43,12 +43,13 @@ std::array<NamedStage, 7> stages_of(const MemoryPlan& plan, Bytes evaluate_bytes
        "one block's weights and statistics, and one calibration shard"},
       {"equalizing", plan.equalize_bytes, "the weights that read an input and its Hessian"},
       {"allocating", plan.allocate_bytes,
-       "one block's weights and the hidden states of quantize.budget.samples, for each kind of layer"},
+       "one block's weights and the hidden states of quantize.budget.samples, for each kind of "
+       "layer"},
       {"solving", plan.solve_bytes, "the largest layer's weights and Hessian"},
       {"correcting biases", plan.correct_bytes,
        "one block's weights in both models, and one calibration shard in both"},
       {"assembling", plan.assemble_bytes, "the embedding or the head"},
-      {"evaluating", evaluate_bytes, "both models' embeddings, one block and one batch"},
+      {"evaluating", evaluate_bytes, "one block's weights and one batch of windows in both models"},
   }};
 }
 
@@ -70,12 +71,18 @@ class StageMemory {
     }
   }
 
-  /// The embedding's table, positions and the head, as products read them.
-  Bytes ends() const {
-    const bool has_positions = config_.positions == model::Positions::learned;
-    const Bytes positions = has_positions ? config_.max_positions + model::kPositionOffset : 0;
-    const Bytes heads = config_.tied_embeddings ? 1 : 2;
-    return sizeof(float) * config_.hidden_size * (heads * config_.vocab_size + positions);
+  /// Learned ones, which stay; of the embedding only the rows of tokens at hand are read.
+  Bytes positions() const {
+    if (config_.positions != model::Positions::learned) return 0;
+    return sizeof(float) * config_.hidden_size * (config_.max_positions + model::kPositionOffset);
+  }
+
+  /// Both models' tiles of rows and their logits, and slabs of @p num_heads heads.
+  Bytes heads(Bytes num_heads) const {
+    using Head = forward::EmbeddingAndHead;
+    const Bytes tile = Head::kHeadTile * (config_.hidden_size + Head::kVocabularyPanel);
+    const Bytes slab = std::min<Bytes>(Head::kHeadSlab, config_.vocab_size) * config_.hidden_size;
+    return sizeof(float) * (2 * num_threads_ * tile + num_heads * slab);
   }
 
   /// A block at work on batches of sequences of @p length: its weights, which are plain one by one
@@ -129,7 +136,7 @@ class StageMemory {
 
   Bytes calibrate(Bytes hidden) const {
     const auto length = static_cast<Bytes>(job_.calibration.max_seq_length);
-    return kProgram + kKept + hidden + std::max(ends(), forward(length) + statistics());
+    return kProgram + kKept + hidden + std::max(positions(), forward(length) + statistics());
   }
 
   Bytes equalize() const {
@@ -159,7 +166,8 @@ class StageMemory {
     for (const LayerUnit& unit : units_) kinds.insert(kind_of(unit.layer));
     const auto length = static_cast<Bytes>(job_.calibration.max_seq_length);
     const auto samples = static_cast<Bytes>(std::min(budget.samples, job_.calibration.num_samples));
-    return kProgram + kKept + ends() + forward(length) + (kinds.size() + 2) * hidden(samples * length);
+    return kProgram + kKept + positions() + std::max(forward(length), heads(1)) +
+           (kinds.size() + 2) * hidden(samples * length);
   }
 
   Bytes solve() const {
@@ -195,9 +203,7 @@ class StageMemory {
 
   Bytes evaluate(Bytes hidden) const {
     const auto length = static_cast<Bytes>(job_.evaluation.context_length);
-    const Bytes head = num_threads_ * sizeof(float) * forward::EmbeddingAndHead::kHeadTile *
-                       (config_.hidden_size + forward::EmbeddingAndHead::kVocabularyPanel);
-    return kProgram + kKeptWalking + 2 * ends() + forward(length) + 2 * head + hidden;
+    return kProgram + kKeptWalking + 2 * positions() + std::max(forward(length), heads(2)) + hidden;
   }
   /// Of one batch of windows in both models, and of all that are the first rank's.
   Bytes batch_of_windows() const {

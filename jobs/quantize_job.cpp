@@ -3,6 +3,8 @@
 #include <chrono>
 #include <string>
 
+#include "cluster/agreement.hpp"
+#include "jobs/disk_needs.hpp"
 #include "jobs/gate/check_output.hpp"
 #include "jobs/machine.hpp"
 #include "jobs/stages/allocate.hpp"
@@ -50,6 +52,7 @@ RunReport run_quantize_job(const QuantizeJob& job, ExistingRun existing, RunCont
     timed(run, work, "prepare", [&] { prepare(run, prepared, work, existing); });
     if (auto stored = report_of_finished_run(prepared, work)) return *stored;
     work.verify(run.comm);
+    cluster::on_first_rank(run.comm, [&] { require_disk(prepared); });
 
     timed(run, work, "calibrate", [&] { calibrate(run, prepared, work); });
     audit(run, prepared, work);

@@ -32,6 +32,14 @@ void ReplacedWeights::read(std::string_view name, std::span<float> out) const {
   original_.read(name, out);
 }
 
+/// Of embeddings only the rows that are asked for; a layer in its place is made whole.
+void ReplacedWeights::read_rows(std::string_view name, Tile rows, std::span<float> out) const {
+  const bool is_layer =
+      name.ends_with(kWeight) && units_.contains(name.substr(0, name.size() - kWeight.size()));
+  if (!is_layer) return original_.read_rows(name, rows, out);
+  TensorSource::read_rows(name, rows, out);
+}
+
 std::optional<InputQuantization> ReplacedWeights::input_quantization(std::string_view layer) const {
   const auto replaced = replacement_of(layer);
   if (!replaced || !std::holds_alternative<solver::IntegerLayer>(*replaced)) return std::nullopt;

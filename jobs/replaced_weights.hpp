@@ -23,6 +23,7 @@ class ReplacedWeights final : public model::TensorSource {
   bool contains(std::string_view name) const override { return original_.contains(name); }
   model::TensorInfo info(std::string_view name) const override { return original_.info(name); }
   void read(std::string_view name, std::span<float> out) const override;
+  void read_rows(std::string_view name, Tile rows, std::span<float> out) const override;
   std::optional<InputQuantization> input_quantization(std::string_view layer) const override;
   std::string origin() const override { return original_.origin(); }
 

@@ -10,6 +10,7 @@
 #include "jobs/assembled_shards.hpp"
 #include "jobs/corrected_layers.hpp"
 #include "jobs/job_fingerprint.hpp"
+#include "jobs/kept_together.hpp"
 #include "jobs/plan.hpp"
 #include "jobs/redo.hpp"
 #include "jobs/settings/layer_choice.hpp"
@@ -134,7 +135,9 @@ StaleParts preview_redo(RunContext& run, const QuantizeJob& job) {
                   "start with tessera run.",
                   job.runtime.work_dir.string()));
   const PreparedRun prepared = open_inputs(run, job, work, ExistingRun::redo);
-  return find_stale(prepared, work, solved_files(prepared.units, run.redo_module));
+  return find_stale(prepared, work,
+                    with_those_kept_beside(prepared, work.record(),
+                                           solved_files(prepared.units, run.redo_module)));
 }
 
 std::vector<std::string> lines_of(const StaleParts& stale) {

@@ -32,11 +32,6 @@ Finding check_disk(RunContext& run, const std::filesystem::path& folder);
 
 /// Free bytes below the work folder and the output's, against what the job still writes.
 Finding check_space(RunContext& run, const PreparedRun& prepared);
-/// Bytes that a run leaves in its work folder at most, and in its output.
-struct WrittenBytes {
-  std::uint64_t work = 0, output = 0;
-};
-WrittenBytes written_bytes(const PreparedRun& prepared);
 
 /// What one rank writes into @p folder every other reads. Seconds until the last had it.
 /// Collective.

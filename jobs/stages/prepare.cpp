@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "evaluation/perplexity.hpp"
 #include "jobs/job_fingerprint.hpp"
+#include "jobs/kept_together.hpp"
 #include "jobs/open_config.hpp"
 #include "jobs/output_folder.hpp"
 #include "jobs/recipes.hpp"
@@ -79,7 +80,8 @@ void begin(RunContext& run, WorkFolder& work, const PreparedRun& prepared, Exist
   cluster::on_first_rank(run.comm, [&] {
     std::set<std::string> redone;
     if (existing == ExistingRun::redo) {
-      redone = solved_files(prepared.units, run.redo_module);
+      redone = with_those_kept_beside(prepared, work.record(),
+                                      solved_files(prepared.units, run.redo_module));
       const StaleParts stale = find_stale(prepared, work, redone);
       for (const std::string& line : lines_of(stale)) run.log.info(line);
     }

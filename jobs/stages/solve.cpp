@@ -8,6 +8,7 @@
 #include "jobs/cost_meter.hpp"
 #include "jobs/draw_units.hpp"
 #include "jobs/equalized_weights.hpp"
+#include "jobs/kept_together.hpp"
 #include "jobs/ladder.hpp"
 #include "jobs/layer_input.hpp"
 #include "jobs/settings/describe_job.hpp"
@@ -65,6 +66,19 @@ class UnitSolver {
         "text, or solve all again with another fallback: tessera redo JOB.yaml "
         "--module '.*' --set quantize.ladder.fallback=plain",
         name_of_value(prepared_.job.quantize.ladder.fallback), of_all));
+  }
+
+  /// What engines load as one with a kept layer. Collective.
+  void keep_companions() {
+    const auto beside = to_be_kept_beside(prepared_, work_);
+    const auto left = choose([&](const LayerUnit& unit) { return beside.contains(&unit); });
+    if (left.empty()) return;
+    draw(left, [&](const LayerUnit& unit) {
+      const std::string why =
+          fmt::format("engines load it as one with {}, which is kept", beside.at(&unit));
+      std::vector<Rung> ladder = {{name_of_try(prepared_.job.quantize.dampening_frac), why}};
+      holds(unit, ladder, std::string(name_of_value(Fallback::keep)), [&] { return keep(unit); });
+    });
   }
 
  private:
@@ -137,7 +151,7 @@ class UnitSolver {
     if (fallback == Fallback::fail) return ladder;
     holds(unit, ladder, std::string(name_of_value(fallback)), [&] {
       return fallback == Fallback::keep
-                 ? keep_layer(unit, weights_, prepared_.job.output.dtype)
+                 ? keep(unit)
                  : solve_at(unit, settings.dampening_frac, Objective::identity);
     });
     return ladder;
@@ -160,6 +174,9 @@ class UnitSolver {
     }
   }
 
+  SolvedLayer keep(const LayerUnit& unit) const {
+    return keep_layer(unit, weights_, prepared_.job.output.dtype);
+  }
   SolvedLayer solve_at(const LayerUnit& unit, double dampening, Objective objective) {
     return solve_layer(run_.threads, prepared_, unit, weights_, inputs_.of(unit.layer), dampening,
                        objective);
@@ -188,6 +205,7 @@ void solve(RunContext& run, const PreparedRun& prepared, WorkFolder& work) {
   UnitSolver solver(run, prepared, work);
   solver.solve_sound();
   solver.solve_quarantined();
+  solver.keep_companions();
 }
 
 }  // namespace tessera::jobs

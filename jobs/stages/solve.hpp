@@ -12,8 +12,9 @@ namespace tessera::jobs {
 ///
 /// A layer that fails is put aside (quarantine/block-00004/mlp.down_proj.h5 says why) until all
 /// others are solved; then it climbs quantize.ladder: more dampening, rung by rung, and at last the
-/// fallback. Every try stands in its report, and the run ends degraded. Throws InputError naming
-/// all layers that no rung held; what is solved stays.
+/// fallback. Beside a layer that is kept, those that engines load as one with it are kept too
+/// (jobs/kept_together.hpp). Every try stands in its report, and the run ends degraded. Throws
+/// InputError naming all layers that no rung held; what is solved stays.
 /// @pre calibrate has committed the statistics of every block
 void solve(RunContext& run, const PreparedRun& prepared, WorkFolder& work);
 

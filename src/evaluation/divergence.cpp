@@ -8,21 +8,17 @@ namespace {
 
 /// The scores of windows whose hidden states have passed all blocks of both models.
 void add_scores(Threads& threads, const forward::HeadInput& original,
-                const forward::HeadInput& quantized, std::span<const std::uint32_t> tokens,
+                const forward::HeadInput& quantized, std::span<const std::uint32_t> walked,
                 const PerplexitySettings& settings, std::vector<WindowScore>& scores) {
-  const std::size_t length = settings.context_length, scored = length - settings.first_token;
-  const auto rows = [&](const forward::HeadInput& input, std::size_t first) {
-    return forward::HeadInput{input.head, input.hidden.middle_rows(first, scored)};
-  };
-  for (std::size_t first = 0; first < tokens.size(); first += length) {
-    const std::size_t at = first + settings.first_token;
+  const std::vector<Tile> parts = scored_rows(walked.size(), settings);
+  const auto of_rows =
+      forward::score_tokens(threads, original, quantized, next_tokens(walked), parts);
+  for (const Tile& part : parts) {
     WindowScore& window = scores.emplace_back();
-    for (const auto& token :
-         forward::score_tokens(threads, rows(original, at - 1), rows(quantized, at - 1),
-                               tokens.subspan(at, scored))) {
-      window.original_loss += token.original_loss;
-      window.quantized_loss += token.quantized_loss;
-      window.divergence += token.divergence;
+    for (std::size_t i = part.begin; i < part.end; ++i) {
+      window.original_loss += of_rows[i].original_loss;
+      window.quantized_loss += of_rows[i].quantized_loss;
+      window.divergence += of_rows[i].divergence;
     }
   }
 }
@@ -47,8 +43,10 @@ std::vector<WindowScore> window_scores(Threads& threads, Log& log, const ScoredM
   const std::size_t per_walk =
       windows_per_walk(windows.size(), length, 2 * original.config.hidden_size, max_hidden_bytes);
   const std::size_t num_walks = num_tiles(windows.size(), per_walk);
-  const forward::EmbeddingAndHead original_ends(original.config, original.weights);
-  const forward::EmbeddingAndHead quantized_ends(quantized.config, quantized.weights);
+  const forward::EmbeddingAndHead original_ends(original.config, original.weights,
+                                                forward::Kept::in_source);
+  const forward::EmbeddingAndHead quantized_ends(quantized.config, quantized.weights,
+                                                 forward::Kept::in_source);
   const WalkProgress progress(log, original.config, 2 * num_walks);
   std::vector<WindowScore> scores;
   for (std::size_t walk = 0; walk < num_walks; ++walk) {

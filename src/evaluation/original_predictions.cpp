@@ -12,7 +12,7 @@ OriginalPredictions::OriginalPredictions(Threads& threads, const model::ModelCon
                                          std::span<const std::uint32_t> tokens, std::size_t length)
     : config_(config),
       length_(length),
-      ends_(config, original),
+      ends_(config, original, forward::Kept::in_source),
       original_(embedded(tokens)) {
   walk(threads, original, {0, config.num_blocks}, original_);
 }

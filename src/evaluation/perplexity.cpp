@@ -14,17 +14,15 @@
 namespace tessera::evaluation {
 namespace {
 
-/// Adds the losses of a batch of windows whose hidden states have passed all blocks.
+/// Adds the losses of windows whose hidden states have passed all blocks.
 void add_losses(Threads& threads, const forward::EmbeddingAndHead& head,
-                std::span<const std::uint32_t> tokens, const PerplexitySettings& settings,
+                std::span<const std::uint32_t> walked, const PerplexitySettings& settings,
                 MatrixView<const float> hidden, std::vector<double>& losses) {
-  const std::size_t length = settings.context_length, scored = length - settings.first_token;
-  for (std::size_t first = 0; first < hidden.rows; first += length) {
-    const std::size_t at = first + settings.first_token;
-    const auto of_tokens = head.negative_log_likelihood(
-        threads, hidden.middle_rows(at - 1, scored), tokens.subspan(at, scored));
+  const std::vector<Tile> parts = scored_rows(walked.size(), settings);
+  const auto of_rows = head.negative_log_likelihood(threads, hidden, next_tokens(walked), parts);
+  for (const Tile& part : parts) {
     double of_window = 0;
-    for (const double loss : of_tokens) of_window += loss;
+    for (std::size_t i = part.begin; i < part.end; ++i) of_window += of_rows[i];
     losses.push_back(of_window);
   }
 }
@@ -81,7 +79,7 @@ std::vector<double> window_losses(Threads& threads, Log& log, const ScoredModel&
   const std::size_t per_walk =
       windows_per_walk(windows.size(), length, config.hidden_size, max_hidden_bytes);
   const std::size_t num_walks = num_tiles(windows.size(), per_walk);
-  const forward::EmbeddingAndHead ends(config, scored.weights);
+  const forward::EmbeddingAndHead ends(config, scored.weights, forward::Kept::in_source);
   const WalkProgress progress(log, config, num_walks);
   std::vector<double> losses;
   for (std::size_t walk = 0; walk < num_walks; ++walk) {

@@ -57,6 +57,20 @@ std::vector<std::uint32_t> tokens_of_windows(std::span<const std::uint32_t> toke
   return walked;
 }
 
+std::vector<std::uint32_t> next_tokens(std::span<const std::uint32_t> walked) {
+  std::vector<std::uint32_t> next(walked.begin() + 1, walked.end());
+  next.push_back(walked.back());
+  return next;
+}
+
+std::vector<Tile> scored_rows(std::size_t num_walked, const PerplexitySettings& settings) {
+  std::vector<Tile> parts;
+  for (std::size_t first = 0; first < num_walked; first += settings.context_length) {
+    parts.push_back({first + settings.first_token - 1, first + settings.context_length - 1});
+  }
+  return parts;
+}
+
 WalkProgress::WalkProgress(Log& log, const model::ModelConfig& config, std::size_t num_walks)
     : log_(log), num_blocks_(config.num_blocks), num_walks_(std::max<std::size_t>(1, num_walks)) {
   double block = 0;

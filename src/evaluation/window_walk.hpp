@@ -29,6 +29,11 @@ std::vector<std::uint32_t> tokens_of_windows(std::span<const std::uint32_t> toke
                                              std::size_t length,
                                              std::span<const std::size_t> windows);
 
+/// Of windows walked together, one after another: the token behind each (behind the last one: it
+/// is not scored), and the rows whose next token is scored, a part for each window.
+std::vector<std::uint32_t> next_tokens(std::span<const std::uint32_t> walked);
+std::vector<Tile> scored_rows(std::size_t num_walked, const PerplexitySettings& settings);
+
 /// Progress events of "evaluate": every block costs the same, the head as much as its size says.
 class WalkProgress {
  public:

@@ -137,6 +137,13 @@ void IntegerFolder::read(std::string_view name, std::span<float> out) const {
   solver::dequantize(layer, {out.data(), layer.out_features, layer.in_features});
 }
 
+void IntegerFolder::read_rows(std::string_view name, Tile rows, std::span<float> out) const {
+  if (contents_->layer_of_weight(name) == nullptr) {
+    return contents_->files.read_rows(name, rows, out);
+  }
+  TensorSource::read_rows(name, rows, out);
+}
+
 std::optional<InputQuantization> IntegerFolder::input_quantization(std::string_view layer) const {
   const IntegerLayerFile* file = contents_->find(layer);
   return file == nullptr ? std::nullopt : file->sizes().input;

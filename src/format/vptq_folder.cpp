@@ -119,6 +119,13 @@ void VptqFolder::read(std::string_view name, std::span<float> out) const {
   dequantize(layer, MatrixView<float>(out.data(), layer.out_features, layer.in_features));
 }
 
+void VptqFolder::read_rows(std::string_view name, Tile rows, std::span<float> out) const {
+  if (contents_->layer_of_weight(name) == nullptr) {
+    return contents_->files.read_rows(name, rows, out);
+  }
+  TensorSource::read_rows(name, rows, out);
+}
+
 std::string VptqFolder::origin() const {
   return contents_->files.origin();
 }

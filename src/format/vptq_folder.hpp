@@ -25,6 +25,7 @@ class VptqFolder final : public model::TensorSource {
   bool contains(std::string_view name) const override;
   model::TensorInfo info(std::string_view name) const override;
   void read(std::string_view name, std::span<float> out) const override;
+  void read_rows(std::string_view name, Tile rows, std::span<float> out) const override;
   std::string origin() const override;
 
   std::vector<std::string> packed_layers() const;               ///< module paths, sorted

@@ -25,11 +25,14 @@ struct HeadInput {
 
 /// One score for each row and the token in @p targets that follows it. The losses have the bits of
 /// EmbeddingAndHead::negative_log_likelihood. The divergence is exactly 0 where the logits are
-/// equal, and may be below 0 by the rounding of fp32 logits (about 1e-7 of their largest). Tiles of
-/// rows share out over the threads, each takes the vocabulary in panels.
+/// equal, and may be below 0 by the rounding of fp32 logits (about 1e-7 of their largest). One slab
+/// of each head is in memory at a time; tiles of rows share out over the threads, each takes the
+/// slabs in panels.
+/// @param parts as in EmbeddingAndHead::negative_log_likelihood; other rows' scores are 0
 /// @pre both have one vocabulary and as many rows as there are targets
 std::vector<TokenScore> score_tokens(Threads& threads, const HeadInput& original,
                                      const HeadInput& quantized,
-                                     std::span<const std::uint32_t> targets);
+                                     std::span<const std::uint32_t> targets,
+                                     std::span<const Tile> parts = {});
 
 }  // namespace tessera::forward

@@ -64,15 +64,28 @@ std::span<const std::byte> SafetensorsFile::bytes(std::string_view name) const {
 }
 
 void SafetensorsFile::read(std::string_view name, std::span<float> out) const {
+  require(out.size() == entry(name).info.count(), "a tensor is read into a span of its own size");
+  read_elements(name, 0, out);
+}
+
+void SafetensorsFile::read_rows(std::string_view name, Tile rows, std::span<float> out) const {
+  const auto& shape = entry(name).info.shape;
+  require(shape.size() == 2 && rows.end <= shape[0] && out.size() == rows.size() * shape[1],
+          "rows of a matrix are read into a span of their own size");
+  read_elements(name, rows.begin * shape[1], out);
+}
+
+void SafetensorsFile::read_elements(std::string_view name, std::size_t first,
+                                    std::span<float> out) const {
   const Entry& found = entry(name);
   const DType type = found.info.dtype;
   if (type != DType::f32 && type != DType::f16 && type != DType::bf16 && type != DType::f64) {
     throw InputError(fmt::format("{}: tensor {} is {} (F32, F16 or BF16 is expected of a weight)",
                                  path().string(), quote_name(name), found.info.to_text()));
   }
-  require(out.size() == found.info.count(), "a tensor is read into a span of its own size");
-  for_each_piece(mapping_, bytes(name), [&](std::span<const std::byte> piece, std::size_t begin) {
-    const std::size_t element = size_of(type);
+  const std::size_t element = size_of(type);
+  const auto wanted = bytes(name).subspan(first * element, out.size() * element);
+  for_each_piece(mapping_, wanted, [&](std::span<const std::byte> piece, std::size_t begin) {
     convert_to_float(type, piece.data(), out.subspan(begin / element, piece.size() / element));
   });
 }

@@ -42,10 +42,15 @@ class SafetensorsFile {
   /// Converts a floating tensor. Its pages are released as they are read, so that memory holds one
   /// piece of the file at a time. @pre out.size() == entry(name).info.count()
   void read(std::string_view name, std::span<float> out) const;
+  /// The same for rows of a matrix. @pre out.size() == rows.size() * entry(name).info.shape[1]
+  void read_rows(std::string_view name, Tile rows, std::span<float> out) const;
   /// Copies the stored bytes, releasing pages likewise. @pre out.size() == entry(name).bytes
   void read_bytes(std::string_view name, std::span<std::byte> out) const;
 
  private:
+  /// Elements from @p first on. @pre there are as many as @p out has places
+  void read_elements(std::string_view name, std::size_t first, std::span<float> out) const;
+
   MappedFile mapping_;
   SafetensorsHeader header_;
 };
@@ -61,6 +66,7 @@ class SafetensorsFolder final : public TensorSource {
   bool contains(std::string_view name) const override;
   TensorInfo info(std::string_view name) const override;
   void read(std::string_view name, std::span<float> out) const override;
+  void read_rows(std::string_view name, Tile rows, std::span<float> out) const override;
   std::string origin() const override;
 
   /// The stored bytes, for tensors that are copied as they are. read_bytes is kinder to memory.

@@ -101,6 +101,9 @@ TensorInfo SafetensorsFolder::info(std::string_view name) const {
 void SafetensorsFolder::read(std::string_view name, std::span<float> out) const {
   file_with(name).read(name, out);
 }
+void SafetensorsFolder::read_rows(std::string_view name, Tile rows, std::span<float> out) const {
+  file_with(name).read_rows(name, rows, out);
+}
 std::string SafetensorsFolder::origin() const {
   return folder_.string();
 }

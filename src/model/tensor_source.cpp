@@ -22,13 +22,14 @@ void check_shape(const TensorSource& source, std::string_view name,
                   source.origin(), quote_name(name), info.to_text(), fmt::join(expected, ", ")));
 }
 
-/// @p cols is the length of a row, 0 for a vector.
+/// @p cols is the length of a row, 0 for a vector; @p first_row the number of the first.
 void check_finite(const TensorSource& source, std::string_view name, std::span<const float> values,
-                  std::size_t cols) {
+                  std::size_t cols, std::size_t first_row = 0) {
   const std::size_t bad = first_not_finite(values);
   if (bad == values.size()) return;
-  const std::string place = cols == 0 ? fmt::format("element {}", bad)
-                                      : fmt::format("row {}, column {}", bad / cols, bad % cols);
+  const std::string place =
+      cols == 0 ? fmt::format("element {}", bad)
+                : fmt::format("row {}, column {}", first_row + bad / cols, bad % cols);
   throw InputError(fmt::format(
       "{}: tensor {} holds {} at {} (weights must be finite). The model is "
       "damaged; fetch or train it again.",
@@ -72,6 +73,27 @@ Matrix<float> TensorSource::read_matrix(std::string_view name, std::size_t rows,
   read(name, matrix.span());
   check_finite(*this, name, matrix.span(), cols);
   return matrix;
+}
+
+Matrix<float> TensorSource::read_matrix_rows(std::string_view name, std::size_t rows,
+                                             std::size_t cols, Tile wanted) const {
+  require(wanted.end <= rows, "the rows asked for are the matrix's");
+  check_shape(*this, name, {rows, cols});
+  Matrix<float> matrix(wanted.size(), cols);
+  read_rows(name, wanted, matrix.span());
+  check_finite(*this, name, matrix.span(), cols, wanted.begin);
+  return matrix;
+}
+
+void TensorSource::read_rows(std::string_view name, Tile rows, std::span<float> out) const {
+  const TensorInfo found = info(name);
+  require(found.shape.size() == 2 && rows.end <= found.shape[0] &&
+              out.size() == rows.size() * found.shape[1],
+          "rows of a matrix are read into a span of their own size");
+  std::vector<float> all(found.count());
+  read(name, all);
+  const auto begin = static_cast<std::ptrdiff_t>(rows.begin * found.shape[1]);
+  std::copy_n(all.begin() + begin, out.size(), out.begin());
 }
 
 std::vector<float> TensorSource::read_vector(std::string_view name, std::size_t size) const {

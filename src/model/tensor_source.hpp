@@ -8,6 +8,7 @@
 #include "core/dtype.hpp"
 #include "core/input_quantization.hpp"
 #include "core/matrix.hpp"
+#include "core/threads.hpp"
 
 namespace tessera::model {
 
@@ -26,6 +27,10 @@ class TensorSource {
   /// Throws InputError naming the tensor and where it was looked for.
   virtual TensorInfo info(std::string_view name) const = 0;
   virtual void read(std::string_view name, std::span<float> out) const = 0;
+  /// Rows of a matrix only. Reads all of it where a source has no other way: a layer that is
+  /// dequantized; files are read as far as asked for.
+  /// @pre out.size() == rows.size() * the matrix's columns
+  virtual void read_rows(std::string_view name, Tile rows, std::span<float> out) const;
   /// How an engine quantizes the input of a linear layer ("model.layers.0.mlp.up_proj"); nothing
   /// where it does not.
   virtual std::optional<InputQuantization> input_quantization(std::string_view) const {
@@ -38,6 +43,10 @@ class TensorSource {
   /// infinity (with the position).
   Matrix<float> read_matrix(std::string_view name, std::size_t rows, std::size_t cols) const;
   std::vector<float> read_vector(std::string_view name, std::size_t size) const;
+  /// Rows @p wanted of a matrix of this shape, (wanted.size(), cols), checked as by read_matrix; of
+  /// the other rows nothing is known.
+  Matrix<float> read_matrix_rows(std::string_view name, std::size_t rows, std::size_t cols,
+                                 Tile wanted) const;
 };
 
 /// Index of the first value that is NaN or infinite; values.size() when there is none.

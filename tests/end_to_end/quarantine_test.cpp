@@ -12,7 +12,9 @@
 #include "core/json_value.hpp"
 #include "format/manifest.hpp"
 #include "format/open_weights.hpp"
+#include "jobs/ladder.hpp"
 #include "jobs/plan.hpp"
+#include "jobs/settings/describe_job.hpp"
 #include "jobs/verify.hpp"
 #include "jobs/work_folder.hpp"
 #include "model/safetensors_file.hpp"
@@ -60,6 +62,15 @@ class Quarantine : public testing::Test {
     change(slab);
     work.commit(file, "statistics", slab);
     fs::remove(work.path("solved/block-00001/mlp.down_proj.h5"));
+    fs::remove_all(job_.output.dir);
+  }
+  /// A solved layer as if it had failed, so that only the fallback is left.
+  void put_aside(const std::string& solved_file) {
+    SilentLog log;
+    jobs::WorkFolder work(job_.runtime.work_dir, log);
+    work.commit(jobs::quarantine_file_of(solved_file), "quarantine",
+                jobs::Quarantine{"made up", false});
+    fs::remove(work.path(solved_file));
     fs::remove_all(job_.output.dir);
   }
   static const jobs::LayerReport& row_of(const jobs::RunReport& report, std::size_t block,
@@ -190,6 +201,77 @@ TEST_F(Quarantine, KeepLeavesTheLayerAsItIsInEveryFormat) {
                     .to_text(),
                 HasSubstr(kDown));
     EXPECT_TRUE(jobs::verify(job_.output.dir).is_sound());
+  }
+}
+
+/// Engines join q, k and v, and refuse a module of which only some are quantized.
+TEST_F(Quarantine, WhatEnginesLoadAsOneWithAKeptLayerIsKeptToo) {
+  const std::string gate = "mlp.gate_proj", up = "mlp.up_proj", k = "self_attn.k_proj";
+  const std::vector<std::string> kept{"self_attn.q_proj", k, "self_attn.v_proj", gate, up};
+  for (const auto format : {jobs::OutputFormat::gptq, jobs::OutputFormat::compressed_tensors,
+                            jobs::OutputFormat::vptq}) {
+    const bool makes_integers = format != jobs::OutputFormat::vptq;
+    job_ = test::write_tiny_job(folder_ / std::string(name_of_value(format)), kPackable);
+    if (makes_integers) {
+      job_.quantize.method = jobs::Method::gptq;
+      job_.quantize.gptq.group_size = 16;
+    }
+    job_.output.format = format;
+    job_.quantize.ladder.fallback = Fallback::keep;
+    test::run_job(job_);
+    const auto healthy = contents_of(job_.output.dir).at("model.safetensors");
+    put_aside("solved/block-00001/self_attn.k_proj.h5");
+    put_aside("solved/block-00001/mlp.up_proj.h5");
+    const auto report = test::run_job(job_, ExistingRun::resume);
+    EXPECT_EQ(jobs::exit_code(report), 3);
+    EXPECT_EQ(num_degraded(report), makes_integers ? 5u : 2u);
+    const auto files = contents_of(job_.output.dir);
+    const std::string config = files.at("config.json");
+    for (const auto& row : report.layers) {
+      const bool is_one_of_them =
+          row.block == 1 && std::ranges::find(kept, row.module) != kept.end();
+      const bool has_failed = row.module == k || row.module == up;
+      EXPECT_EQ(row.is_kept, is_one_of_them && (makes_integers || has_failed)) << row.module;
+      if (!row.is_kept) continue;
+      EXPECT_THAT(row.remarks.front(),
+                  HasSubstr(has_failed ? "made up" : "engines load it as one with"));
+      EXPECT_THAT(row.remarks.front(), HasSubstr("keep held"));
+      const std::string name = "model.layers.1." + row.module;
+      EXPECT_TRUE(format::read_manifest(job_.output.dir).degraded.contains(name));
+      std::string pattern = name;  // GPTQ excludes by regular expressions, in JSON
+      if (format == jobs::OutputFormat::gptq) {
+        for (std::size_t dot = 0; (dot = pattern.find('.', dot)) != pattern.npos; dot += 3) {
+          pattern.replace(dot, 1, "\\\\.");
+        }
+      }
+      EXPECT_THAT(config, HasSubstr(pattern));
+      const auto weight = model::SafetensorsFolder(job_.model.path)
+                              .read_matrix(name + ".weight", row.out_features, row.in_features);
+      const auto found = packed(name, row.out_features, row.in_features);
+      for (std::size_t i = 0; i < weight.size(); ++i) {
+        ASSERT_EQ(found.data()[i], rounded_to(job_.output.dtype, weight.data()[i]));
+      }
+    }
+    EXPECT_TRUE(jobs::verify(job_.output.dir).is_sound());
+
+    // On other ranks, and where it went on after the layers were kept: the same.
+    fs::remove_all(job_.output.dir);
+    put_aside("solved/block-00001/self_attn.k_proj.h5");
+    fs::remove(job_.runtime.work_dir / "solved/block-00001/mlp.gate_proj.h5");
+    test::run_job_on_ranks(job_, ExistingRun::resume, 3, 1);
+    EXPECT_EQ(contents_of(job_.output.dir).at("model.safetensors"), files.at("model.safetensors"));
+
+    // Once it holds, the others are quantized again.
+    for (const char* module : {"k_proj", "up_proj"}) {
+      Threads threads(1);
+      SilentLog log;
+      cluster::SelfCommunicator alone;
+      StopFlag stop;
+      jobs::RunContext context{threads, log, alone,
+                               stop,    {},  "layers\\.1\\..*" + std::string(module)};
+      jobs::run_quantize_job(job_, ExistingRun::redo, context);
+    }
+    EXPECT_EQ(contents_of(job_.output.dir).at("model.safetensors"), healthy);
   }
 }
 

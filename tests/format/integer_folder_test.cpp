@@ -173,6 +173,12 @@ TEST_F(IntegerFolderTest, TensorsGoByTheirPlainNames) {
     }
     EXPECT_EQ(folder.info(kQ + ".weight").to_text(), "F32 [64, 64]");
     EXPECT_THROW(folder.info("lm_head.weight"), InputError);
+    for (const std::string& name : {kQ + ".weight", std::string("model.embed_tokens.weight")}) {
+      const std::size_t count = folder.info(name).shape[0];
+      const Matrix<float> whole = folder.read_matrix(name, count, 64);
+      const Matrix<float> last = folder.read_matrix_rows(name, count, 64, {count - 1, count});
+      EXPECT_TRUE(std::ranges::equal(last.span(), whole.span().last(64))) << name;
+    }
     std::vector<float> norm(64);
     folder.read("model.norm.weight", norm);
     EXPECT_NE(norm[0], 0);

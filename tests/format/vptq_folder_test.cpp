@@ -129,6 +129,17 @@ TEST_F(VptqFolderTest, OtherTensorsAreTheOriginalsInTheStoredType) {
   }
 }
 
+/// Of a packed layer, which is unpacked for them, and of a tensor as it is.
+TEST_F(VptqFolderTest, RowsAreThoseOfTheWhole) {
+  pack();
+  const VptqFolder folder(packed());
+  for (const auto& [name, rows] : {std::pair{kQ + ".weight", 40}, std::pair{kEmbeddings, 33}}) {
+    const Matrix<float> whole = folder.read_matrix(name, static_cast<std::size_t>(rows), 40);
+    const Matrix<float> some = folder.read_matrix_rows(name, whole.rows(), 40, {7, 10});
+    EXPECT_TRUE(std::ranges::equal(some.span(), whole.span().subspan(7 * 40, 3 * 40))) << name;
+  }
+}
+
 TEST_F(VptqFolderTest, OpensNothingElse) {
   pack();
   EXPECT_THROW(VptqFolder{model()}, InputError);

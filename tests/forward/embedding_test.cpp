@@ -128,6 +128,99 @@ TEST(EmbeddingAndHead, ASequenceEndsWhereLearnedPositionsDo) {
   EXPECT_THROW(ends.embed(tokens, 2, hidden), Bug);  // no whole number of sequences
 }
 
+/// Counts what is read of a source at once.
+class CountingSource final : public model::TensorSource {
+ public:
+  explicit CountingSource(const model::TensorSource& base) : base_(base) {}
+  bool contains(std::string_view name) const override { return base_.contains(name); }
+  model::TensorInfo info(std::string_view name) const override { return base_.info(name); }
+  std::string origin() const override { return base_.origin(); }
+  void read(std::string_view name, std::span<float> out) const override {
+    note(out.size());
+    base_.read(name, out);
+  }
+  void read_rows(std::string_view name, Tile rows, std::span<float> out) const override {
+    note(out.size());
+    base_.read_rows(name, rows, out);
+  }
+  std::size_t most() const { return most_; }
+  std::size_t total() const { return total_; }
+
+ private:
+  void note(std::size_t size) const {
+    most_ = std::max(most_, size);
+    total_ += size;
+  }
+  const model::TensorSource& base_;
+  mutable std::size_t most_ = 0, total_ = 0;
+};
+
+/// Of a vocabulary of less than a slab, of one slab, and of two and a bit.
+TEST(EmbeddingAndHead, LeftInTheSourceTheyGiveTheSameBits) {
+  Threads threads(2);
+  for (const std::size_t vocab_size : {1, 53, 4096, 8193}) {
+    for (const auto& config :
+         {config_with(vocab_size, false), config_with(vocab_size, true), opt_with(vocab_size)}) {
+      const auto source = random_weights(config, 5);
+      const CountingSource counted(source);
+      const EmbeddingAndHead loaded(config, source), left(config, counted, Kept::in_source);
+      std::vector<std::uint32_t> tokens;
+      for (std::size_t i = 0; i < 258; ++i) {
+        tokens.push_back(
+            static_cast<std::uint32_t>((i * 7 + 3) % std::min<std::size_t>(vocab_size, 40)));
+      }
+      Matrix<float> hidden(258, config.hidden_size), other(258, config.hidden_size);
+      const std::size_t before = counted.total();
+      loaded.embed(tokens, 129, hidden);
+      left.embed(tokens, 129, other);
+      EXPECT_TRUE(std::ranges::equal(hidden.span(), other.span()));
+      EXPECT_LE(counted.total() - before, 40 * config.hidden_size) << "each row once";
+      EXPECT_EQ(loaded.negative_log_likelihood(threads, hidden, tokens),
+                left.negative_log_likelihood(threads, hidden, tokens));
+      const std::size_t slab = std::min(vocab_size, EmbeddingAndHead::kHeadSlab);
+      EXPECT_LE(counted.most(), std::max(slab, config.max_positions + 2) * config.hidden_size);
+      Matrix<float> logits(3, vocab_size), others(3, vocab_size);
+      loaded.logits(hidden.view().middle_rows(0, 3), logits);
+      left.logits(threads, hidden.view().middle_rows(0, 3), others);
+      EXPECT_TRUE(std::ranges::equal(logits.span(), others.span()));
+    }
+  }
+}
+
+TEST(EmbeddingAndHead, LeftInTheSourceWhatIsNotFiniteIsNamedWhereItIsRead) {
+  Threads threads(1);
+  const auto config = config_with(5000, true);
+  auto source = random_weights(config, 5);
+  source.tensors.at("model.embed_tokens.weight").values[4999 * config.hidden_size + 7] = NAN;
+  const EmbeddingAndHead ends(config, source, Kept::in_source);
+  Matrix<float> hidden(1, config.hidden_size);
+  const std::vector<std::uint32_t> sound{4998}, damaged{4999};
+  EXPECT_NO_THROW(ends.embed(sound, 1, hidden));
+  const auto message = ::testing::ThrowsMessage<InputError>(
+      ::testing::HasSubstr("'model.embed_tokens.weight' holds NaN at row 4999, column 7"));
+  EXPECT_THAT([&] { ends.embed(damaged, 1, hidden); }, message);
+  EXPECT_THAT([&] { ends.negative_log_likelihood(threads, hidden, sound); }, message);
+}
+
+/// Rows between the parts are left out; each part's have the bits they have alone.
+TEST(EmbeddingAndHead, PartsAreScoredAsIfEachWereAlone) {
+  const auto config = config_with(700, false);
+  const EmbeddingAndHead ends(config, random_weights(config, 5));
+  const Matrix<float> hidden = random_matrix(600, config.hidden_size, 8);
+  const std::vector<std::uint32_t> targets(600, 699);
+  const std::vector<Tile> parts{{0, 1}, {3, 300}, {300, 300}, {301, 599}};
+  Threads threads(2);
+  const auto losses = ends.negative_log_likelihood(threads, hidden, targets, parts);
+  std::vector<double> expected(600);
+  for (const Tile& part : parts) {
+    const auto alone =
+        ends.negative_log_likelihood(threads, hidden.view().middle_rows(part.begin, part.size()),
+                                     std::span(targets).subspan(part.begin, part.size()));
+    std::ranges::copy(alone, expected.begin() + static_cast<std::ptrdiff_t>(part.begin));
+  }
+  EXPECT_EQ(losses, expected);
+}
+
 TEST(EmbeddingAndHead, LikelihoodsHaveTheSameBitsOnAnyNumberOfThreads) {
   const auto config = config_with(700, false);
   const EmbeddingAndHead ends(config, random_weights(config, 5));

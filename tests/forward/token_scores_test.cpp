@@ -73,6 +73,30 @@ TEST(TokenScores, AreTheDefinitionsOnOnePanelAndABit) {
   }
 }
 
+TEST(TokenScores, HaveTheSameBitsWhereHeadsAreReadInSlabs) {
+  Threads threads(2);
+  const auto config = config_with(4097);  // a slab and a token
+  const auto weights = random_weights(config, 5), others = random_weights(config, 6);
+  const EmbeddingAndHead p(config, weights), q(config, others);
+  const EmbeddingAndHead p_left(config, weights, Kept::in_source),
+      q_left(config, others, Kept::in_source);
+  const Matrix<float> before = random_matrix(260, config.hidden_size, 8),
+                      after = random_matrix(260, config.hidden_size, 9);
+  const auto targets = targets_of(260, 4097);
+  const std::vector<Tile> parts{{1, 3}, {4, 260}};
+  const auto expected = score_tokens(threads, {p, before}, {q, after}, targets, parts);
+  const auto found = score_tokens(threads, {p_left, before}, {q_left, after}, targets, parts);
+  const auto whole = score_tokens(threads, {p, before}, {q, after}, targets);
+  for (std::size_t i = 0; i < 260; ++i) {
+    EXPECT_EQ(found[i].original_loss, expected[i].original_loss);
+    EXPECT_EQ(found[i].quantized_loss, expected[i].quantized_loss);
+    EXPECT_EQ(found[i].divergence, expected[i].divergence);
+    const bool is_scored = i != 0 && i != 3;
+    // Rows of other tiles: fp32 logits round otherwise.
+    EXPECT_NEAR(expected[i].divergence, is_scored ? whole[i].divergence : 0.0, 1e-5);
+  }
+}
+
 TEST(TokenScores, WorkedOutByHand) {
   // p = (1/2, 1/2) and q = (3/4, 1/4): 1/2 log(2/3) + 1/2 log 2 = 1/2 log(4/3).
   auto config = config_with(2);

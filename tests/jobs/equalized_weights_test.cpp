@@ -118,6 +118,21 @@ TEST(EqualizedWeights, NormsRoundedToTheStoredTypeCostNothing) {
   }
 }
 
+/// Of a tensor that is changed, and of one that is not.
+TEST(EqualizedWeights, RowsAreThoseOfTheWhole) {
+  const Equalized equalized({}, StoredType::float32);
+  const model::ModelConfig& config = equalized.prepared().config;
+  const model::LinearLayer up = model::linear_layer(config, 1, model::LinearRole::up);
+  for (const auto& [name, rows] : {std::pair{up.name + ".weight", up.out_features},
+                                   std::pair{model::embedding_name(config), config.vocab_size}}) {
+    const auto whole = equalized.folded().read_matrix(name, rows, config.hidden_size);
+    const auto some =
+        equalized.folded().read_matrix_rows(name, rows, config.hidden_size, {5, rows});
+    EXPECT_TRUE(std::ranges::equal(some.span(), whole.span().subspan(5 * config.hidden_size)))
+        << name;
+  }
+}
+
 TEST(EqualizedWeights, QueryHeadsOfAGroupShareTheirScales) {
   const Equalized model({.hidden_size = 32, .num_heads = 4, .num_kv_heads = 2},
                         StoredType::float32);

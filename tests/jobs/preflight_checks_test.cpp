@@ -12,6 +12,7 @@
 #include "core/atomic_file.hpp"
 #include "core/descriptor.hpp"
 #include "core/error.hpp"
+#include "jobs/disk_needs.hpp"
 #include "jobs/preflight/checks.hpp"
 #include "jobs/preflight/probe_file.hpp"
 #include "jobs/stages/prepare.hpp"
@@ -227,10 +228,10 @@ TEST(CheckTokens, TextsWantATokenizerOnTheFirstRank) {
 TEST(CheckSpace, CountsWhatARunWrites) {
   const test::TemporaryFolder folder;
   QuantizeJob job = test::write_tiny_job(folder.path());
-  WrittenBytes planned;
+  RunBytes planned;
   const auto check = [&](RunContext& run) {
     const PreparedRun prepared = open_on_this_rank(run, job);
-    planned = written_bytes(prepared);
+    planned = bytes_of_run(prepared);
     return check_space(run, prepared);
   };
   EXPECT_EQ(alone(check).verdict, Verdict::ok);

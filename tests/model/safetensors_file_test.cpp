@@ -45,6 +45,11 @@ TEST(SafetensorsFile, ReadsTensorsOfEveryFloatingTypeAtOddOffsets) {
   EXPECT_EQ(byte, std::byte{7});
 
   float value = 0;
+  file.read_rows("brain", {0, 1}, {&value, 1});
+  EXPECT_EQ(value, 1.5f);
+  file.read_rows("brain", {1, 1}, {});
+  EXPECT_THROW(file.read_rows("brain", {0, 2}, {&value, 1}), Bug);
+  EXPECT_THROW(file.read_rows("half", {0, 1}, {&value, 1}), Bug);  // no matrix
   EXPECT_THAT(input_error_of([&] {
                 file.read("byte", {&value, 1});
               }),

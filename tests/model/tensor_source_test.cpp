@@ -42,6 +42,23 @@ TEST(TensorSource, ReadsWhatHasTheExpectedShape) {
   EXPECT_EQ(OneTensor({1}, {7}).read_vector("b", 1), std::vector<float>{7});
 }
 
+TEST(TensorSource, ReadsRowsOnly) {
+  const OneTensor source({3, 2}, {0, 1, 2, 3, 4, kNan});
+  const Matrix<float> rows = source.read_matrix_rows("w", 3, 2, {1, 2});
+  EXPECT_EQ(rows.rows(), 1u);
+  EXPECT_EQ(rows(0, 1), 3.0f);
+  EXPECT_TRUE(source.read_matrix_rows("w", 3, 2, {3, 3}).empty());
+  EXPECT_THAT(input_error_of([&] {
+                source.read_matrix_rows("w", 3, 2, {1, 3});
+              }),
+              HasSubstr("'w' holds NaN at row 2, column 1"));
+  EXPECT_THAT(input_error_of([&] {
+                source.read_matrix_rows("w", 2, 3, {0, 1});
+              }),
+              HasSubstr("asks for [2, 3]"));
+  EXPECT_THROW(source.read_matrix_rows("w", 3, 2, {2, 4}), Bug);
+}
+
 TEST(TensorSource, AnotherShapeIsRefusedWithBoth) {
   const OneTensor source({2, 3}, {0, 1, 2, 3, 4, 5});
   EXPECT_THAT(input_error_of([&] { source.read_matrix("w", 3, 2); }),
