@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <optional>
-#include <set>
+
+#include <fmt/core.h>
 
 #include "core/error.hpp"
 #include "evaluation/original_predictions.hpp"
@@ -14,44 +14,6 @@
 
 namespace tessera::jobs {
 namespace {
-
-/// The model with every quantized layer as a rough solve left it, but for those that are restored.
-class RoughWeights final : public model::TensorSource {
- public:
-  RoughWeights(const PreparedRun& prepared, const WorkFolder& work,
-               const EqualizedWeights& original)
-      : work_(work), original_(original) {
-    for (const LayerUnit& unit : prepared.units) rough_[unit.layer.name + ".weight"] = &unit.layer;
-  }
-
-  /// One kind of layer in some blocks is as it was; no kind: none.
-  void restore(Tile blocks, std::string kind) {
-    blocks_ = blocks;
-    kind_ = std::move(kind);
-  }
-
-  bool contains(std::string_view name) const override { return original_.contains(name); }
-  model::TensorInfo info(std::string_view name) const override { return original_.info(name); }
-  std::string origin() const override { return original_.origin(); }
-  void read(std::string_view name, std::span<float> out) const override {
-    const auto found = rough_.find(name);
-    if (found == rough_.end() || is_restored(*found->second)) return original_.read(name, out);
-    MeasuredLayer measured;
-    work_.load(measured_file(*found->second), "measured", measured);
-    std::ranges::copy(solver::dequantize(measured.rough).span(), out.begin());
-  }
-
- private:
-  bool is_restored(const model::LinearLayer& layer) const {
-    return blocks_.begin <= layer.block && layer.block < blocks_.end && kind_of(layer) == kind_;
-  }
-
-  const WorkFolder& work_;
-  const EqualizedWeights& original_;
-  std::map<std::string, const model::LinearLayer*, std::less<>> rough_;
-  Tile blocks_{0, 0};
-  std::string kind_;
-};
 
 std::vector<std::string> kinds_of(const std::vector<LayerUnit>& units, Tile blocks) {
   std::vector<std::string> kinds;
@@ -65,31 +27,31 @@ std::vector<std::string> kinds_of(const std::vector<LayerUnit>& units, Tile bloc
 
 class DivergenceMeter {
  public:
-  DivergenceMeter(RunContext& run, const PreparedRun& prepared, const WorkFolder& work)
+  DivergenceMeter(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
+                  const DivergenceStudy& study)
       : run_(run),
         num_blocks_(prepared.config.num_blocks),
         units_(prepared.units),
         original_(prepared, work),
-        rough_(prepared, work, original_),
+        studied_(study.open(original_)),
         tokens_(std::span(prepared.calibration_tokens.tokens)
-                    .first(num_samples(prepared) * prepared.sample_length())),
+                    .first(std::min(prepared.num_samples(), study.samples) *
+                           prepared.sample_length())),
         predictions_(run.threads, prepared.config, original_, tokens_, prepared.sample_length()),
-        of_all_(of_all()) {}
+        of_all_(predictions_.divergence_of(run.threads, studied_before(num_blocks_))) {}
 
   GroupDivergence measure(Tile blocks) {
     GroupDivergence found{of_all_, kinds_of(units_, blocks), {}};
     if (found.kinds.empty()) return found;
-    const Matrix<float> before = rough_before(blocks.begin);
+    const Matrix<float> before = studied_before(blocks.begin);
     const std::size_t rows = before.rows();
     Matrix<float> hidden(found.kinds.size() * rows, before.cols());
     for (std::size_t k = 0; k < found.kinds.size(); ++k) {
       const auto own = hidden.view().middle_rows(k * rows, rows);
       std::ranges::copy(before.span(), own.data);
-      rough_.restore(blocks, found.kinds[k]);
-      predictions_.walk(run_.threads, rough_, blocks, own);
+      predictions_.walk(run_.threads, studied_->with_mended(blocks, found.kinds[k]), blocks, own);
     }
-    rough_.restore({0, 0}, "");
-    predictions_.walk(run_.threads, rough_, {blocks.end, num_blocks_}, hidden);
+    predictions_.walk(run_.threads, with_all_quantized(), {blocks.end, num_blocks_}, hidden);
     for (std::size_t k = 0; k < found.kinds.size(); ++k) {
       found.without.push_back(
           predictions_.divergence_of(run_.threads, hidden.view().middle_rows(k * rows, rows)));
@@ -98,24 +60,18 @@ class DivergenceMeter {
   }
 
  private:
-  static std::size_t num_samples(const PreparedRun& prepared) {
-    return std::min(prepared.num_samples(),
-                    static_cast<std::size_t>(prepared.job.quantize.budget.samples));
-  }
-  Matrix<float> rough_before(std::size_t block) const {
+  evaluation::ScoredModel with_all_quantized() const { return studied_->with_mended({0, 0}, ""); }
+  Matrix<float> studied_before(std::size_t block) const {
     Matrix<float> hidden = predictions_.embedded(tokens_);
-    predictions_.walk(run_.threads, rough_, {0, block}, hidden);
+    predictions_.walk(run_.threads, with_all_quantized(), {0, block}, hidden);
     return hidden;
-  }
-  double of_all() const {
-    return predictions_.divergence_of(run_.threads, rough_before(num_blocks_));
   }
 
   RunContext& run_;
   const std::size_t num_blocks_;
   const std::vector<LayerUnit>& units_;
   const EqualizedWeights original_;
-  RoughWeights rough_;
+  const std::unique_ptr<StudiedModel> studied_;
   const std::span<const std::uint32_t> tokens_;
   const evaluation::OriginalPredictions predictions_;
   const double of_all_;
@@ -123,11 +79,16 @@ class DivergenceMeter {
 
 }  // namespace
 
-void measure_divergences(RunContext& run, const PreparedRun& prepared, WorkFolder& work) {
-  const std::vector<Tile> groups = depth_groups(prepared.job, prepared.config.num_blocks);
+std::string divergence_file(const DivergenceStudy& study, std::size_t group) {
+  return fmt::format("{}/divergence-{:05}.h5", study.folder, group);
+}
+
+void measure_divergences(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
+                         const DivergenceStudy& study) {
+  const std::vector<Tile> groups = depth_groups(study.num_groups, prepared.config.num_blocks);
   std::vector<std::size_t> left;
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    if (!work.is_committed(divergence_file(g))) left.push_back(g);
+    if (!work.is_committed(divergence_file(study, g))) left.push_back(g);
   }
   run.comm.reset_tickets();
   std::optional<DivergenceMeter> meter;
@@ -136,7 +97,7 @@ void measure_divergences(RunContext& run, const PreparedRun& prepared, WorkFolde
   for (;;) {
     const std::size_t ticket = run.comm.draw_ticket();
     const std::size_t num_done = groups.size() - left.size() + std::min(ticket, left.size());
-    run.log.progress({"allocate", "groups of blocks", num_done, groups.size(),
+    run.log.progress({study.stage, "groups of blocks", num_done, groups.size(),
                       static_cast<double>(num_done) / static_cast<double>(groups.size()), ""});
     if (ticket >= left.size()) break;
     if (!run.deadline.has_room_for(longest_seconds)) {
@@ -144,9 +105,9 @@ void measure_divergences(RunContext& run, const PreparedRun& prepared, WorkFolde
       break;
     }
     const auto start = std::chrono::steady_clock::now();
-    if (!meter) meter.emplace(run, prepared, work);
+    if (!meter) meter.emplace(run, prepared, work, study);
     const GroupDivergence found = meter->measure(groups[left[ticket]]);
-    work.commit(divergence_file(left[ticket]), "divergence", found);
+    work.commit(divergence_file(study, left[ticket]), "divergence", found);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     longest_seconds = std::max(longest_seconds, taken.count());
     run.comm.progress();

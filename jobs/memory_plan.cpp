@@ -13,6 +13,7 @@
 #include "forward/block.hpp"
 #include "forward/embedding.hpp"
 #include "jobs/depth_groups.hpp"
+#include "jobs/residual_budget.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/planned_windows.hpp"
 #include "jobs/solve_memory.hpp"
@@ -152,11 +153,14 @@ class StageMemory {
   Bytes allocate() const {
     const BudgetSettings& budget = job_.quantize.budget;
     if (!budget.is_wanted() || budget.measure != LossMeasure::divergence) return 0;
+    return divergences(static_cast<Bytes>(budget.samples));
+  }
+  Bytes divergences(Bytes samples) const {
     std::set<std::string> kinds;
     for (const LayerUnit& unit : units_) kinds.insert(kind_of(unit.layer));
     const auto length = static_cast<Bytes>(job_.calibration.max_seq_length);
-    const auto samples = static_cast<Bytes>(std::min(budget.samples, job_.calibration.num_samples));
-    return kProgram + kKept + ends() + forward(length) + (kinds.size() + 2) * hidden(samples * length);
+    const Bytes tokens = std::min(samples, static_cast<Bytes>(job_.calibration.num_samples)) * length;
+    return kProgram + kKept + ends() + forward(length) + (kinds.size() + 2) * hidden(tokens);
   }
 
   Bytes solve() const {
@@ -167,9 +171,13 @@ class StageMemory {
     return kProgram + kKept + most;
   }
 
-  /// One tensor as it is read and as it is written.
+  /// One tensor as it is read and as it is written; before that, where residuals are shared out, a
+  /// block's decoded residuals beside its weights, and a layer's codes.
   Bytes assemble() const {
-    return kProgram + kKeptWalking + 2 * sizeof(float) * config_.hidden_size * config_.vocab_size;
+    const Bytes written =
+        kProgram + kKeptWalking + 2 * sizeof(float) * config_.hidden_size * config_.vocab_size;
+    if (!job_.residual.budget.is_wanted()) return written;
+    return std::max(written, divergences(kResidualStudySamples) + block_ + 2 * largest_);
   }
 
   Bytes evaluate(Bytes hidden) const {

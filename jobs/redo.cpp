@@ -7,6 +7,7 @@
 
 #include "core/error.hpp"
 #include "jobs/plan.hpp"
+#include "jobs/residual_budget.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -66,6 +67,9 @@ std::set<std::string> commits_made_again(const RunRecord& record, const Fingerpr
   for (const std::string& layer : layers) {
     files.insert(layer);
     files.insert(quarantine_file_of(layer));
+  }
+  for (const std::string& file : record.committed_below(std::string(kResidualStudy) + "/")) {
+    files.insert(file);  // measured with the layers
   }
   if (changes.makes_scales) {
     for (const std::string& file : record.committed_below("equalized/")) files.insert(file);

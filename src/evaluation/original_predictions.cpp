@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "evaluation/window_walk.hpp"
 #include "forward/token_scores.hpp"
 
 namespace tessera::evaluation {
@@ -21,7 +22,7 @@ OriginalPredictions::OriginalPredictions(Threads& threads, const model::ModelCon
       ends_(config, original),
       forward_(config, length),
       original_(embedded(tokens)) {
-  walk(threads, original, {0, config.num_blocks}, original_);
+  walk(threads, {config_, original, "original"}, {0, config.num_blocks}, original_);
 }
 
 Matrix<float> OriginalPredictions::embedded(std::span<const std::uint32_t> tokens) const {
@@ -30,12 +31,12 @@ Matrix<float> OriginalPredictions::embedded(std::span<const std::uint32_t> token
   return hidden;
 }
 
-void OriginalPredictions::walk(Threads& threads, const model::TensorSource& weights, Tile blocks,
+void OriginalPredictions::walk(Threads& threads, const ScoredModel& scored, Tile blocks,
                                MatrixView<float> hidden) const {
   const std::size_t num_sequences = hidden.rows / length_;
   const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / length_);
   for (std::size_t block = blocks.begin; block < blocks.end; ++block) {
-    const forward::BlockWeights loaded = forward::load_block(config_, weights, block);
+    const forward::BlockWeights loaded = load_block(scored, block);
     for (std::size_t i = 0; i < num_tiles(num_sequences, per_batch); ++i) {
       const Tile batch = tile_at(i, per_batch, num_sequences);
       const forward::BatchShape shape{batch.size(), length_};

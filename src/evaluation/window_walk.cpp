@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.hpp"
-#include "forward/block.hpp"
 #include "model/architecture.hpp"
 
 namespace tessera::evaluation {
@@ -25,13 +24,13 @@ void run_block(Threads& threads, const forward::BlockForward& forward,
   }
 }
 
+}  // namespace
+
 forward::BlockWeights load_block(const ScoredModel& scored, std::size_t block) {
   auto weights = forward::load_block(scored.config, scored.weights, block);
   if (scored.compensator != nullptr) scored.compensator->add_to(scored.config, block, weights);
   return weights;
 }
-
-}  // namespace
 
 std::size_t windows_per_batch(std::size_t length) {
   return std::max<std::size_t>(1, kBatchTokens / length);

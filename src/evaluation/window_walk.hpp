@@ -8,6 +8,7 @@
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
 #include "evaluation/perplexity.hpp"
+#include "forward/block.hpp"
 #include "forward/embedding.hpp"
 
 // How windows of a text go through a model: in batches of a fixed number of tokens, so that every
@@ -41,6 +42,9 @@ class WalkProgress {
   std::size_t num_blocks_, num_walks_;
   double cost_of_block_;
 };
+
+/// One block's weights, with its compensation where the model has one.
+forward::BlockWeights load_block(const ScoredModel& scored, std::size_t block);
 
 /// Hidden states (tokens.size(), hidden_size) of whole windows as they leave the last block.
 Matrix<float> walk_through_blocks(Threads& threads, const ScoredModel& scored,
