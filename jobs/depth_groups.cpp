@@ -21,9 +21,8 @@ std::string kind_of(const model::LinearLayer& layer) {
   return "experts" + layer.module.substr(layer.module.rfind('.'));
 }
 
-std::vector<Tile> depth_groups(const QuantizeJob& job, std::size_t num_blocks) {
-  const auto wanted = static_cast<std::size_t>(job.quantize.budget.depth_groups);
-  const std::size_t blocks_a_group = num_tiles(num_blocks, std::min(num_blocks, wanted));
+std::vector<Tile> depth_groups(std::size_t num_groups, std::size_t num_blocks) {
+  const std::size_t blocks_a_group = num_tiles(num_blocks, std::min(num_blocks, num_groups));
   std::vector<Tile> groups;
   for (std::size_t g = 0; g < num_tiles(num_blocks, blocks_a_group); ++g) {
     groups.push_back(tile_at(g, blocks_a_group, num_blocks));
@@ -32,7 +31,8 @@ std::vector<Tile> depth_groups(const QuantizeJob& job, std::size_t num_blocks) {
 }
 
 std::vector<std::size_t> representatives(const PreparedRun& prepared) {
-  const auto groups = depth_groups(prepared.job, prepared.config.num_blocks);
+  const auto groups = depth_groups(static_cast<std::size_t>(prepared.job.quantize.budget.depth_groups),
+                                   prepared.config.num_blocks);
   std::map<std::pair<std::size_t, std::string>, std::vector<std::size_t>> members;
   for (std::size_t u = 0; u < prepared.units.size(); ++u) {
     const model::LinearLayer& layer = prepared.units[u].layer;

@@ -13,8 +13,8 @@ namespace tessera::jobs {
 /// "mlp.down_proj"; of an expert's layer, whichever expert's, "experts.down_proj".
 std::string kind_of(const model::LinearLayer& layer);
 
-/// The groups of neighbouring blocks that are told apart.
-std::vector<Tile> depth_groups(const QuantizeJob& job, std::size_t num_blocks);
+/// At most @p num_groups groups of neighbouring blocks.
+std::vector<Tile> depth_groups(std::size_t num_groups, std::size_t num_blocks);
 
 /// By unit, the unit on which all its recipes are measured: of its kind and group the middle one
 /// that has the same recipes (jobs/recipes.hpp).

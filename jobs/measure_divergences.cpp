@@ -1,29 +1,19 @@
 #include "jobs/measure_divergences.hpp"
 
 #include <algorithm>
-#include <map>
 #include <optional>
-#include <utility>
+
+#include <fmt/core.h>
 
 #include "core/error.hpp"
 #include "evaluation/original_predictions.hpp"
 #include "jobs/depth_groups.hpp"
 #include "jobs/draw_units.hpp"
-#include "jobs/replaced_weights.hpp"
+#include "jobs/equalized_weights.hpp"
 #include "jobs/work_files.hpp"
 
 namespace tessera::jobs {
 namespace {
-
-/// Layers of one kind in some blocks, which are as they were.
-struct Restored {
-  Tile blocks{0, 0};
-  std::string kind;
-
-  bool holds(const model::LinearLayer& layer) const {
-    return blocks.begin <= layer.block && layer.block < blocks.end && kind_of(layer) == kind;
-  }
-};
 
 std::vector<std::string> kinds_of(const std::vector<LayerUnit>& units, Tile blocks) {
   std::vector<std::string> kinds;
@@ -37,37 +27,31 @@ std::vector<std::string> kinds_of(const std::vector<LayerUnit>& units, Tile bloc
 
 class DivergenceMeter {
  public:
-  DivergenceMeter(RunContext& run, const PreparedRun& prepared, const WorkFolder& work)
+  DivergenceMeter(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
+                  const DivergenceStudy& study)
       : run_(run),
         num_blocks_(prepared.config.num_blocks),
         units_(prepared.units),
         original_(prepared, work),
-        rough_(prepared, original_,
-               [this, &work](const model::LinearLayer& layer) -> std::optional<solver::QuantizedLayer> {
-                 if (restored_.holds(layer)) return std::nullopt;
-                 MeasuredLayer measured;
-                 work.load(measured_file(layer), "measured", measured);
-                 return std::move(measured.rough);
-               }),
-        tokens_(std::span(prepared.calibration_tokens.tokens)
-                    .first(num_samples(prepared) * prepared.sample_length())),
+        studied_(study.open(original_)),
+        tokens_(
+            std::span(prepared.calibration_tokens.tokens)
+                .first(std::min(prepared.num_samples(), study.samples) * prepared.sample_length())),
         predictions_(run.threads, prepared.config, original_, tokens_, prepared.sample_length()),
-        of_all_(of_all()) {}
+        of_all_(predictions_.divergence_of(run.threads, studied_before(num_blocks_))) {}
 
   GroupDivergence measure(Tile blocks) {
     GroupDivergence found{of_all_, kinds_of(units_, blocks), {}};
     if (found.kinds.empty()) return found;
-    const Matrix<float> before = rough_before(blocks.begin);
+    const Matrix<float> before = studied_before(blocks.begin);
     const std::size_t rows = before.rows();
     Matrix<float> hidden(found.kinds.size() * rows, before.cols());
     for (std::size_t k = 0; k < found.kinds.size(); ++k) {
       const auto own = hidden.view().middle_rows(k * rows, rows);
       std::ranges::copy(before.span(), own.data);
-      restored_ = {blocks, found.kinds[k]};
-      predictions_.walk(run_.threads, rough_, blocks, own);
+      predictions_.walk(run_.threads, studied_->with_mended(blocks, found.kinds[k]), blocks, own);
     }
-    restored_ = {};
-    predictions_.walk(run_.threads, rough_, {blocks.end, num_blocks_}, hidden);
+    predictions_.walk(run_.threads, with_all_quantized(), {blocks.end, num_blocks_}, hidden);
     for (std::size_t k = 0; k < found.kinds.size(); ++k) {
       found.without.push_back(
           predictions_.divergence_of(run_.threads, hidden.view().middle_rows(k * rows, rows)));
@@ -76,25 +60,18 @@ class DivergenceMeter {
   }
 
  private:
-  static std::size_t num_samples(const PreparedRun& prepared) {
-    return std::min(prepared.num_samples(),
-                    static_cast<std::size_t>(prepared.job.quantize.budget.samples));
-  }
-  Matrix<float> rough_before(std::size_t block) const {
+  evaluation::ScoredModel with_all_quantized() const { return studied_->with_mended({0, 0}, ""); }
+  Matrix<float> studied_before(std::size_t block) const {
     Matrix<float> hidden = predictions_.embedded(tokens_);
-    predictions_.walk(run_.threads, rough_, {0, block}, hidden);
+    predictions_.walk(run_.threads, with_all_quantized(), {0, block}, hidden);
     return hidden;
-  }
-  double of_all() const {
-    return predictions_.divergence_of(run_.threads, rough_before(num_blocks_));
   }
 
   RunContext& run_;
   const std::size_t num_blocks_;
   const std::vector<LayerUnit>& units_;
   const EqualizedWeights original_;
-  Restored restored_;  ///< in the rough model: none while it is empty
-  const ReplacedWeights rough_;
+  const std::unique_ptr<StudiedModel> studied_;
   const std::span<const std::uint32_t> tokens_;
   const evaluation::OriginalPredictions predictions_;
   const double of_all_;
@@ -102,27 +79,32 @@ class DivergenceMeter {
 
 }  // namespace
 
-void measure_divergences(RunContext& run, const PreparedRun& prepared, WorkFolder& work) {
-  const std::vector<Tile> groups = depth_groups(prepared.job, prepared.config.num_blocks);
+std::string divergence_file(const DivergenceStudy& study, std::size_t group) {
+  return fmt::format("{}/divergence-{:05}.h5", study.folder, group);
+}
+
+void measure_divergences(RunContext& run, const PreparedRun& prepared, WorkFolder& work,
+                         const DivergenceStudy& study) {
+  const std::vector<Tile> groups = depth_groups(study.num_groups, prepared.config.num_blocks);
   std::vector<std::size_t> left;
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    if (!work.is_committed(divergence_file(g))) left.push_back(g);
+    if (!work.is_committed(divergence_file(study, g))) left.push_back(g);
   }
+  const std::size_t num_done = groups.size() - left.size();
   std::optional<DivergenceMeter> meter;
   draw_units(run, {.count = left.size(),
                    .cost = [](std::size_t) { return 1.0; },
                    .name = [](std::size_t) { return "a group of blocks"; },
                    .do_one =
                        [&](std::size_t i) {
-                         if (!meter) meter.emplace(run, prepared, work);
-                         work.commit(divergence_file(left[i]), "divergence",
+                         if (!meter) meter.emplace(run, prepared, work, study);
+                         work.commit(divergence_file(study, left[i]), "divergence",
                                      meter->measure(groups[left[i]]));
                        },
                    .say =
                        [&](std::size_t num_drawn) {
-                         run.log.progress(progress_of("allocate", "groups of blocks",
-                                                      groups.size() - left.size() + num_drawn,
-                                                      groups.size()));
+                         run.log.progress(progress_of(study.stage, "groups of blocks",
+                                                      num_done + num_drawn, groups.size()));
                        }});
   work.refresh();
 }

@@ -16,6 +16,7 @@
 #include "jobs/depth_groups.hpp"
 #include "jobs/equalized_weights.hpp"
 #include "jobs/planned_windows.hpp"
+#include "jobs/residual_budget.hpp"
 #include "jobs/solve_memory.hpp"
 #include "linalg/syrk.hpp"
 
@@ -157,17 +158,21 @@ class StageMemory {
     return kProgram + kKept + most;
   }
 
-  /// Divergences are measured on some samples, for all kinds of layers of a group of blocks at once,
-  /// beside the original's and those before the group; 0 where none are.
+  /// Divergences are measured on some samples, for all kinds of layers of a group of blocks at
+  /// once, beside the original's and those before the group; 0 where none are.
   Bytes allocate() const {
     const BudgetSettings& budget = job_.quantize.budget;
     if (!budget.is_wanted() || budget.measure != LossMeasure::divergence) return 0;
+    return divergences(static_cast<Bytes>(budget.samples));
+  }
+  Bytes divergences(Bytes samples) const {
     std::set<std::string> kinds;
     for (const LayerUnit& unit : units_) kinds.insert(kind_of(unit.layer));
     const auto length = static_cast<Bytes>(job_.calibration.max_seq_length);
-    const auto samples = static_cast<Bytes>(std::min(budget.samples, job_.calibration.num_samples));
+    const Bytes tokens =
+        std::min(samples, static_cast<Bytes>(job_.calibration.num_samples)) * length;
     return kProgram + kKept + positions() + std::max(forward(length), heads(1)) +
-           (kinds.size() + 2) * hidden(samples * length);
+           (kinds.size() + 2) * hidden(tokens);
   }
 
   Bytes solve() const {
@@ -193,12 +198,16 @@ class StageMemory {
     const Bytes errors = sizeof(double) * 2 * widest_out * (batch / 256 + 1) +
                          num_threads_ * 2 * sizeof(float) * 256 * widest_out;
     return kProgram + kKept + 2 * hidden +
-           std::max(ends(), block_ + 3 * forward(length) + inputs + errors);
+           std::max(positions(), block_ + 3 * forward(length) + inputs + errors);
   }
 
-  /// One tensor as it is read and as it is written.
+  /// One tensor as it is read and as it is written; before that, where residuals are shared out, a
+  /// block's decoded residuals beside its weights, and a layer's codes.
   Bytes assemble() const {
-    return kProgram + kKeptWalking + 2 * sizeof(float) * config_.hidden_size * config_.vocab_size;
+    const Bytes written =
+        kProgram + kKeptWalking + 2 * sizeof(float) * config_.hidden_size * config_.vocab_size;
+    if (!job_.residual.budget.is_wanted()) return written;
+    return std::max(written, divergences(kResidualStudySamples) + block_ + 2 * largest_);
   }
 
   Bytes evaluate(Bytes hidden) const {
@@ -211,7 +220,8 @@ class StageMemory {
   }
   Bytes own_windows() const {
     const auto length = static_cast<std::size_t>(job_.evaluation.context_length);
-    const auto windows = evaluation::windows_of_rank(plan_windows(job_).count, length, 0, num_ranks_);
+    const auto windows =
+        evaluation::windows_of_rank(plan_windows(job_).count, length, 0, num_ranks_);
     return 2 * hidden(windows.size() * length);
   }
 

@@ -191,10 +191,6 @@ std::string measured_file(const model::LinearLayer& layer) {
   return fmt::format("allocation/block-{:05}/{}.h5", layer.block, layer.module);
 }
 
-std::string divergence_file(std::size_t group) {
-  return fmt::format("allocation/divergence-{:05}.h5", group);
-}
-
 std::string quarantine_file_of(const std::string& solved_file) {
   return "quarantine" + solved_file.substr(solved_file.find('/'));
 }

@@ -96,9 +96,6 @@ inline constexpr const char* kCorrectedFolder = "corrected/";
 /// What candidate recipes would do to a layer: "allocation/block-00004/mlp.down_proj.h5"
 std::string measured_file(const model::LinearLayer& layer);
 
-/// "allocation/divergence-00003.h5"
-std::string divergence_file(std::size_t group);
-
 inline constexpr const char* kAllocationFile = "allocation/choice.h5";
 
 }  // namespace tessera::jobs

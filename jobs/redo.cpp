@@ -7,6 +7,7 @@
 
 #include "core/error.hpp"
 #include "jobs/plan.hpp"
+#include "jobs/residual_budget.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -69,6 +70,9 @@ std::set<std::string> commits_made_again(const RunRecord& record, const Fingerpr
   }
   // A bias takes away what all layers in front of it have lost, too.
   for (const std::string& file : record.committed_below(kCorrectedFolder)) files.insert(file);
+  for (const std::string& file : record.committed_below(std::string(kResidualStudy) + "/")) {
+    files.insert(file);  // measured with the layers
+  }
   if (changes.makes_scales) {
     for (const std::string& file : record.committed_below("equalized/")) files.insert(file);
     for (const std::string& file : record.committed_below("allocation/")) {

@@ -12,30 +12,20 @@
 namespace tessera::jobs {
 namespace {
 
-std::uint64_t fetched_bytes(const LayerReport& layer, std::uint64_t k_chunk, std::uint64_t bits) {
-  const std::uint64_t channels = residual::num_selected(layer.in_features, k_chunk);
-  return channels == 0 ? 0 : channels * (layer.out_features * bits / 8) + 2 * layer.out_features;
-}
-
-/// The ways of compensating a layer: bytes that each fetches, and the error that it leaves.
-struct LayerOptions {
-  std::vector<std::uint64_t> k_chunk;
-  std::vector<KnapsackOption> options;
-};
-
-LayerOptions options_of(const LayerReport& layer, std::uint64_t bits) {
-  LayerOptions found;
+/// The points that the exact rule was measured at, by rising k_chunk.
+std::vector<residual::CompensationPoint> measured_points(const LayerReport& layer) {
+  std::vector<residual::CompensationPoint> points;
   for (const residual::CompensationPoint& point : layer.compensation) {
-    if (point.rule != residual::SelectionRule::exact) continue;
-    found.k_chunk.push_back(point.k_chunk);
-    found.options.push_back({fetched_bytes(layer, point.k_chunk, bits), point.error});
+    if (point.rule == residual::SelectionRule::exact) points.push_back(point);
   }
-  return found;
+  std::ranges::sort(points, {}, &residual::CompensationPoint::k_chunk);
+  return points;
 }
 
 std::uint64_t bytes_of_device(const std::string& device, const std::vector<LayerReport>& layers) {
   double base = 0;
   for (const LayerReport& layer : layers) {
+    if (layer.is_kept) continue;
     base += layer.bits / 8 * static_cast<double>(layer.in_features * layer.out_features);
   }
   for (const residual::GpuProfile& gpu : residual::known_gpus()) {
@@ -45,30 +35,61 @@ std::uint64_t bytes_of_device(const std::string& device, const std::vector<Layer
   throw Bug("a device whose name was checked is known");
 }
 
-std::uint64_t largest_uniform(const std::vector<LayerReport>& layers, std::uint64_t bits,
-                              std::uint64_t budget) {
+std::uint64_t largest_uniform(const PreparedRun& prepared, const std::vector<LayerReport>& layers,
+                              std::uint64_t bits, std::uint64_t budget) {
   for (std::uint64_t k_chunk = residual::kChunk; k_chunk > 0; --k_chunk) {
     std::uint64_t bytes = 0;
-    for (const LayerReport& layer : layers) bytes += fetched_bytes(layer, k_chunk, bits);
+    for (std::size_t u = 0; u < layers.size(); ++u) {
+      if (layers[u].is_kept) continue;
+      bytes += fetched_bytes(prepared.config, prepared.units[u], k_chunk, bits);
+    }
     if (bytes <= budget) return k_chunk;
   }
   return 0;
 }
 
+/// What a layer may get beside the uniform k_chunk, in eighths of it. Not far from it: the losses
+/// are measured there, and a layer solved for compensation was solved for that k_chunk.
+constexpr std::uint64_t kEighths[] = {3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20};
+
+std::vector<std::uint64_t> choices_around(std::uint64_t uniform) {
+  if (uniform == 0) return {0, 8, 16, 32};
+  std::vector<std::uint64_t> choices;
+  for (const std::uint64_t eighths : kEighths) {
+    const std::uint64_t k_chunk = std::min<std::uint64_t>(uniform * eighths / 8, residual::kChunk);
+    if (choices.empty() || choices.back() < k_chunk) choices.push_back(k_chunk);
+  }
+  return choices;
+}
+
 }  // namespace
 
-std::optional<ResidualBudget> plan_residual_budget(const PreparedRun& prepared,
-                                                   const std::vector<LayerReport>& all_layers) {
+double error_left(const LayerReport& layer, std::uint64_t k_chunk) {
+  const auto points = measured_points(layer);
+  if (points.empty()) return 0;
+  const auto above =
+      std::ranges::lower_bound(points, k_chunk, {}, &residual::CompensationPoint::k_chunk);
+  if (above == points.end()) return points.back().error;
+  if (above->k_chunk == k_chunk) return above->error;
+  const auto below = above - 1;  // k_chunk 0 is measured
+  const double share = static_cast<double>(k_chunk - below->k_chunk) /
+                       static_cast<double>(above->k_chunk - below->k_chunk);
+  return below->error + share * (above->error - below->error);
+}
+
+std::uint64_t fetched_bytes(const model::ModelConfig& config, const LayerUnit& unit,
+                            std::uint64_t k_chunk, std::uint64_t bits) {
+  const model::LinearLayer& layer = unit.layer;
+  const std::uint64_t channels = residual::num_selected(layer.in_features, k_chunk);
+  if (channels == 0) return 0;
+  const std::uint64_t bytes = channels * (layer.out_features * bits / 8) + 2 * layer.out_features;
+  if (!layer.expert) return bytes;
+  return (bytes * config.experts_per_token + config.num_experts - 1) / config.num_experts;
+}
+
+ResidualBudget plan_residual_budget(const PreparedRun& prepared,
+                                    const std::vector<LayerReport>& layers) {
   const residual::ResidualSettings& settings = prepared.job.residual;
-  if (!settings.budget.is_wanted()) return std::nullopt;
-  const auto bits = static_cast<std::uint64_t>(settings.bits);
-  std::vector<LayerReport> layers;  // those that have residuals
-  std::vector<std::string> names;
-  for (std::size_t l = 0; l < all_layers.size(); ++l) {
-    if (all_layers[l].is_kept) continue;
-    layers.push_back(all_layers[l]);
-    names.push_back(prepared.units[l].layer.name);
-  }
   ResidualBudget budget;
   budget.bytes_per_token = settings.budget.device.empty()
                                ? settings.budget.bytes_per_token
@@ -77,19 +98,32 @@ std::optional<ResidualBudget> plan_residual_budget(const PreparedRun& prepared,
   if (!settings.budget.device.empty()) {
     budget.text += fmt::format(" (predicted for {})", settings.budget.device);
   }
-  std::vector<std::vector<std::uint64_t>> k_chunks;
+  budget.uniform_k_chunk = largest_uniform(
+      prepared, layers, static_cast<std::uint64_t>(settings.bits), budget.bytes_per_token);
+  return budget;
+}
+
+void share_out(ResidualBudget& budget, const PreparedRun& prepared,
+               const std::vector<LayerReport>& layers, std::span<const double> losses) {
+  const auto bits = static_cast<std::uint64_t>(prepared.job.residual.bits);
+  const auto choices = choices_around(budget.uniform_k_chunk);
+  std::vector<std::size_t> units;  // those that have residuals
   std::vector<std::vector<KnapsackOption>> options;
-  for (const LayerReport& layer : layers) {
-    LayerOptions found = options_of(layer, bits);
-    k_chunks.push_back(std::move(found.k_chunk));
-    options.push_back(std::move(found.options));
+  for (std::size_t u = 0; u < layers.size(); ++u) {
+    if (layers[u].is_kept) continue;
+    const double own = error_left(layers[u], budget.uniform_k_chunk);
+    std::vector<KnapsackOption> of_layer;
+    for (const std::uint64_t k_chunk : choices) {
+      of_layer.push_back({fetched_bytes(prepared.config, prepared.units[u], k_chunk, bits),
+                          own > 0 ? losses[u] * error_left(layers[u], k_chunk) / own : 0});
+    }
+    units.push_back(u);
+    options.push_back(std::move(of_layer));
   }
   const auto chosen = choose_within_budget(options, budget.bytes_per_token);
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    budget.k_chunk_of[names[l]] = k_chunks[l][chosen[l]];
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    budget.k_chunk_of[prepared.units[units[i]].layer.name] = choices[chosen[i]];
   }
-  budget.uniform_k_chunk = largest_uniform(layers, bits, budget.bytes_per_token);
-  return budget;
 }
 
 }  // namespace tessera::jobs

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
+#include <memory>
 #include <set>
 
 #include <fmt/core.h>
@@ -11,7 +11,7 @@
 #include "core/error.hpp"
 #include "core/knapsack.hpp"
 #include "format/vptq_sizes.hpp"
-#include "jobs/depth_groups.hpp"
+#include "jobs/loss_weights.hpp"
 #include "jobs/measure_divergences.hpp"
 #include "jobs/measure_recipes.hpp"
 #include "jobs/planned_sizes.hpp"
@@ -33,56 +33,22 @@ Measurements load_measurements(const PreparedRun& prepared, const WorkFolder& wo
   return measured;
 }
 
-/// By unit, the part of what is gained without the errors of its kind and group that is its own, by
-/// its share in their errors; gains that are lost in the noise are none.
-std::vector<double> measured_losses(const PreparedRun& prepared, const WorkFolder& work,
-                                    const Measurements& measured) {
-  const auto groups = depth_groups(prepared.job, prepared.config.num_blocks);
-  std::vector<double> losses(measured.size());
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    GroupDivergence found;
-    work.load(divergence_file(g), "divergence", found);
-    for (std::size_t k = 0; k < found.kinds.size(); ++k) {
-      std::vector<std::size_t> members;
-      double error = 0;
-      for (std::size_t u = 0; u < measured.size(); ++u) {
-        const model::LinearLayer& layer = prepared.units[u].layer;
-        if (layer.block < groups[g].begin || layer.block >= groups[g].end) continue;
-        if (kind_of(layer) != found.kinds[k]) continue;
-        members.push_back(u);
-        error += measured[u].error.front();
-      }
-      const double gain = std::max(found.of_all - found.without[k], 0.0);
-      for (const std::size_t u : members) {
-        losses[u] = error > 0 ? gain * measured[u].error.front() / error : 0;
-      }
-    }
-  }
-  return losses;
+DivergenceStudy study_of(const PreparedRun& prepared, const WorkFolder& work) {
+  const BudgetSettings& budget = prepared.job.quantize.budget;
+  return {"allocate", "allocation", static_cast<std::size_t>(budget.samples),
+          static_cast<std::size_t>(budget.depth_groups), [&](const EqualizedWeights& original) {
+            return std::make_unique<RoughModel>(prepared, work, original);
+          }};
 }
 
-/// What a unit of a layer's output error costs, by unit: half by what was measured, half by what
-/// one recipe for all takes for granted, that a bit pays the same everywhere. Then a layer's loss
-/// goes by its number of weights, since errors fall by the same factor with each bit. Few tokens
-/// tell the small layers' gains from the noise badly, and a choice that follows the noise is worse
-/// than none.
+/// What a unit of a layer's output error costs, by unit.
 std::vector<double> divergence_weights(const PreparedRun& prepared, const WorkFolder& work,
                                        const Measurements& measured) {
-  constexpr double kMeasuredShare = 0.5;
-  std::vector<double> weights = measured_losses(prepared, work, measured);
-  const double gain = std::accumulate(weights.begin(), weights.end(), 0.0);
-  const double all = gain > 0 ? gain : 1;
-  double num_weights = 0;
-  const auto size_of = [&](std::size_t u) {
-    const model::LinearLayer& layer = prepared.units[u].layer;
-    return static_cast<double>(layer.in_features) * static_cast<double>(layer.out_features);
-  };
-  for (std::size_t u = 0; u < weights.size(); ++u) num_weights += size_of(u);
+  std::vector<double> errors;
+  for (const MeasuredLayer& layer : measured) errors.push_back(layer.error.front());
+  auto weights = losses_of_units(prepared, work, study_of(prepared, work), errors, errors);
   for (std::size_t u = 0; u < weights.size(); ++u) {
-    const double error = measured[u].error.front();
-    const double loss =
-        kMeasuredShare * weights[u] + (1 - kMeasuredShare) * all * size_of(u) / num_weights;
-    weights[u] = error > 0 ? loss / error : 0;
+    weights[u] = errors[u] > 0 ? weights[u] / errors[u] : 0;
   }
   return weights;
 }
@@ -149,7 +115,9 @@ std::vector<LayerUnit> allocate(RunContext& run, const PreparedRun& prepared, Wo
   if (!budget.is_wanted()) return prepared.units;
   if (!work.is_committed(kAllocationFile)) {
     measure_recipes(run, prepared, work);
-    if (budget.measure == LossMeasure::divergence) measure_divergences(run, prepared, work);
+    if (budget.measure == LossMeasure::divergence) {
+      measure_divergences(run, prepared, work, study_of(prepared, work));
+    }
     cluster::on_first_rank(
         run.comm, [&] { work.commit(kAllocationFile, "allocation", choose(prepared, work)); });
     work.refresh();

@@ -13,6 +13,7 @@
 #include "jobs/packed_layers.hpp"
 #include "jobs/recipes.hpp"
 #include "jobs/stages/residual_files.hpp"
+#include "jobs/stages/share_residuals.hpp"
 #include "jobs/stages/write_shards.hpp"
 #include "jobs/work_files.hpp"
 #include "model/safetensors_index.hpp"
@@ -101,6 +102,7 @@ AssembledModel assemble(RunContext& run, const PreparedRun& prepared, WorkFolder
     assembled.bytes_before += std::filesystem::file_size(file.path());
   }
   cluster::agree_on(run.comm, [&] { read_solved(prepared, work, assembled); });
+  assembled.residual_budget = share_residuals(run, prepared, work, assembled.layers);
 
   const Path folder = partial_folder(prepared.job.output.dir);
   cluster::on_first_rank(run.comm, [&] { make_partial_folder(prepared.job.output.dir); });

@@ -46,14 +46,6 @@ format::ResidualInfo info_of(const PreparedRun& prepared, const AssembledModel& 
 
 void require_residual_sizes(const PreparedRun& prepared) {
   if (!prepared.job.residual.is_wanted()) return;
-  for (const LayerUnit& unit : prepared.units) {
-    if (!unit.layer.expert) continue;
-    throw InputError(
-        fmt::format("residual.bits is {} (the layers of experts, such as {}, are not compensated). "
-                    "Set it to 0, "
-                    "or leave the experts out by quantize.ignore.",
-                    prepared.job.residual.bits, unit.layer.name));
-  }
   for (const auto& [layer, sizes] : sizes_of(prepared)) {
     for (const std::string& problem : format::residual_problems(sizes)) {
       throw InputError(fmt::format("{}: {}", layer, problem));
@@ -77,7 +69,6 @@ ResidualContents residual_contents(const PreparedRun& prepared, const WorkFolder
 void write_residual_files(RunContext& run, const PreparedRun& prepared, const WorkFolder& work,
                           AssembledShards& shards, const Path& folder, AssembledModel& assembled) {
   if (!prepared.job.residual.is_wanted()) return;
-  assembled.residual_budget = plan_residual_budget(prepared, assembled.layers);
   const auto contents = residual_contents(prepared, work, assembled);
   WrittenShards written =
       write_shards(run, shards, folder, contents.tensors, prepared.job.output.max_shard_size,

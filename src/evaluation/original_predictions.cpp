@@ -14,7 +14,7 @@ OriginalPredictions::OriginalPredictions(Threads& threads, const model::ModelCon
       length_(length),
       ends_(config, original, forward::Kept::in_source),
       original_(embedded(tokens)) {
-  walk(threads, original, {0, config.num_blocks}, original_);
+  walk(threads, {config_, original, "original"}, {0, config.num_blocks}, original_);
 }
 
 Matrix<float> OriginalPredictions::embedded(std::span<const std::uint32_t> tokens) const {
@@ -23,9 +23,9 @@ Matrix<float> OriginalPredictions::embedded(std::span<const std::uint32_t> token
   return hidden;
 }
 
-void OriginalPredictions::walk(Threads& threads, const model::TensorSource& weights, Tile blocks,
+void OriginalPredictions::walk(Threads& threads, const ScoredModel& scored, Tile blocks,
                                MatrixView<float> hidden) const {
-  push_through_blocks(threads, {config_, weights, ""}, blocks, length_, hidden);
+  push_through_blocks(threads, scored, blocks, length_, hidden);
 }
 
 double OriginalPredictions::divergence_of(Threads& threads, MatrixView<const float> hidden) const {

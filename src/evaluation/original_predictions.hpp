@@ -4,6 +4,7 @@
 
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
+#include "evaluation/perplexity.hpp"
 #include "forward/embedding.hpp"
 #include "model/model_config.hpp"
 #include "model/tensor_source.hpp"
@@ -29,8 +30,8 @@ class OriginalPredictions {
   Matrix<float> embedded(std::span<const std::uint32_t> tokens) const;
 
   /// Pushes @p hidden, some copies of the sequences one below the other, through the blocks
-  /// [begin, end) of the model @p weights.
-  void walk(Threads& threads, const model::TensorSource& weights, Tile blocks,
+  /// [begin, end) of @p scored, compensated where it is.
+  void walk(Threads& threads, const ScoredModel& scored, Tile blocks,
             MatrixView<float> hidden) const;
 
   /// Of the model that left @p hidden behind its last block. @pre one copy of the sequences

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.hpp"
-#include "forward/block.hpp"
 #include "model/architecture.hpp"
 
 namespace tessera::evaluation {
@@ -25,6 +24,7 @@ void run_block(Threads& threads, const forward::BlockForward& forward,
   }
 }
 
+/// With its compensation where the model has one.
 forward::BlockWeights load_block(const ScoredModel& scored, std::size_t block) {
   auto weights = forward::load_block(scored.config, scored.weights, block);
   if (scored.compensator != nullptr) scored.compensator->add_to(scored.config, block, weights);

@@ -9,6 +9,7 @@
 #include "core/matrix.hpp"
 #include "core/threads.hpp"
 #include "evaluation/perplexity.hpp"
+#include "forward/block.hpp"
 #include "forward/embedding.hpp"
 
 // How windows of a text go through a model: in batches of a fixed number of tokens, so that every

@@ -21,8 +21,8 @@ struct ResidualLayer {
   std::uint64_t bits = 0;      ///< of a code: 2, 3, 4 or 8
   Matrix<std::uint8_t> codes;  ///< (N, M): a channel's codes are neighbours, as they are fetched
   std::vector<float> scale;    ///< (M)
-  std::vector<float> top_magnitude;  ///< (N), not rising: over calibration tokens, the largest k-th
-                                     ///< largest |x_j|; the buckets' borders
+  std::vector<float> top_magnitude;  ///< (N), not rising: the buckets' borders by the number of
+                                     ///< channels (bucket_borders.hpp)
   std::vector<float> column_norm;    ///< (N): norm of each channel's residual, as decoded; a half
   std::vector<std::uint32_t> static_order;  ///< (N): channels by their mean x_j^2, largest first
 

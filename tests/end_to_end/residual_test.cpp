@@ -1,5 +1,7 @@
 // Jobs that make residuals: one answer for every number of ranks, wherever stopped; files that fit
 // their model and no other.
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -109,6 +111,37 @@ TEST_F(ResidualJob, RefusesSizesThatTheFileCannotHoldBeforeAnyWork) {
   job.residual.bits = 4;
   EXPECT_THAT([&] { test::run_job(job); }, ThrowsMessage<InputError>(HasSubstr("mlp.gate_proj")));
   EXPECT_FALSE(fs::exists(job.runtime.work_dir / "calibration"));
+}
+
+// The choice is the same on any number of ranks and wherever stopped, costs no more than one
+// k_chunk for all, and is measured again with layers that are solved again.
+TEST_F(ResidualJob, SharesOutABudget) {
+  job_.residual.budget.bytes_per_token = 3000;
+  job_.evaluation.k_chunks = {};
+  const auto report = test::run_job(job_, ExistingRun::refuse, 1);
+  const auto expected = contents_of(job_.output.dir);
+  const auto by_layer = std::ranges::find_if(
+      report.compensated, [](const jobs::CompensatedReport& score) { return score.is_by_layer; });
+  ASSERT_NE(by_layer, report.compensated.end());
+  EXPECT_LE(by_layer->bytes_per_token, 3000U);
+  EXPECT_GT(by_layer->bytes_per_token, 2000U) << "bytes are left over";
+  const format::ResidualFile residuals(job_.output.dir);
+  EXPECT_EQ(residuals.info().k_chunk_of.size(), 21U);
+  EXPECT_TRUE(fs::exists(job_.runtime.work_dir / "residual-budget/divergence-00000.h5"));
+  start_over();
+  test::run_until_event(job_, 2, 40);
+  test::run_job_on_ranks(job_, ExistingRun::resume, 3, 1);
+  EXPECT_TRUE(contents_of(job_.output.dir) == expected);
+  job_.quantize.overrides.push_back({"layers\\.1\\.mlp\\.down_proj", job_.quantize.vptq, {}});
+  job_.quantize.overrides.back().vptq.num_centroids = 4;
+  Threads threads(1);
+  SilentLog log;
+  cluster::SelfCommunicator alone;
+  StopFlag stop;
+  jobs::RunContext run{threads, log, alone, stop, {}, "layers\\.1\\.mlp\\.down_proj"};
+  const auto before = contents_of(job_.runtime.work_dir).at("residual-budget/divergence-00000.h5");
+  jobs::run_quantize_job(job_, ExistingRun::redo, run);
+  EXPECT_NE(contents_of(job_.runtime.work_dir).at("residual-budget/divergence-00000.h5"), before);
 }
 
 TEST_F(ResidualJob, ScoresBothProtocols) {

@@ -55,7 +55,7 @@ class OriginalPredictionsTest : public testing::Test {
   Matrix<float> walked(const OriginalPredictions& predictions, const model::TensorSource& source,
                        std::span<const std::uint32_t> tokens) {
     Matrix<float> hidden = predictions.embedded(tokens);
-    predictions.walk(threads_, source, {0, config_.num_blocks}, hidden);
+    predictions.walk(threads_, {config_, source, ""}, {0, config_.num_blocks}, hidden);
     return hidden;
   }
   Threads threads_{2};
@@ -97,8 +97,8 @@ TEST_F(OriginalPredictionsTest, CopiesAndPartsOfAWalkGiveTheSameBits) {
   for (std::size_t c = 0; c < 3; ++c) {
     std::ranges::copy(start.span(), copies.row(c * tokens.size()));
   }
-  predictions.walk(threads_, changed_, {0, 1}, copies);
-  predictions.walk(threads_, changed_, {1, config_.num_blocks}, copies);
+  predictions.walk(threads_, {config_, changed_, ""}, {0, 1}, copies);
+  predictions.walk(threads_, {config_, changed_, ""}, {1, config_.num_blocks}, copies);
   for (std::size_t c = 0; c < 3; ++c) {
     const auto copy = copies.view().middle_rows(c * tokens.size(), tokens.size());
     EXPECT_TRUE(std::ranges::equal(alone.span(), std::span(copy.data, alone.size()))) << c;

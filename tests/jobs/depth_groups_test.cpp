@@ -8,12 +8,10 @@ namespace {
 
 using testing::ElementsAre;
 
-std::vector<std::size_t> sizes(int wanted, std::size_t num_blocks) {
-  QuantizeJob job;
-  job.quantize.budget.depth_groups = wanted;
+std::vector<std::size_t> sizes(std::size_t wanted, std::size_t num_blocks) {
   std::vector<std::size_t> found;
   std::size_t next = 0;
-  for (const Tile& group : depth_groups(job, num_blocks)) {
+  for (const Tile& group : depth_groups(wanted, num_blocks)) {
     EXPECT_EQ(group.begin, next) << "groups follow each other";
     next = group.end;
     found.push_back(group.size());
