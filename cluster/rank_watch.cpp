@@ -5,9 +5,9 @@
 #include <system_error>
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include "cluster/communicator.hpp"
-#include <unistd.h>
 
 namespace fs = std::filesystem;
 

@@ -29,7 +29,8 @@ BlockSums::BlockSums(RunContext& run, std::vector<SlabFile> slabs)
       sums_(files_.size()) {
   for (std::size_t s = 0; s < files_.size(); ++s) {
     if (owners_[s] == run.comm.rank()) {
-      sums_[s] = calibration::StatisticsSlab({files_[s].num_channels, files_[s].extras}, files_[s].range);
+      sums_[s] =
+          calibration::StatisticsSlab({files_[s].num_channels, files_[s].extras}, files_[s].range);
     }
   }
 }

@@ -31,8 +31,9 @@ std::vector<Tile> depth_groups(std::size_t num_groups, std::size_t num_blocks) {
 }
 
 std::vector<std::size_t> representatives(const PreparedRun& prepared) {
-  const auto groups = depth_groups(static_cast<std::size_t>(prepared.job.quantize.budget.depth_groups),
-                                   prepared.config.num_blocks);
+  const auto groups =
+      depth_groups(static_cast<std::size_t>(prepared.job.quantize.budget.depth_groups),
+                   prepared.config.num_blocks);
   std::map<std::pair<std::size_t, std::string>, std::vector<std::size_t>> members;
   for (std::size_t u = 0; u < prepared.units.size(); ++u) {
     const model::LinearLayer& layer = prepared.units[u].layer;

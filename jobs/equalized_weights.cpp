@@ -47,8 +47,7 @@ EqualizedWeights::EqualizedWeights(const PreparedRun& prepared, const WorkFolder
   }
 }
 
-void EqualizedWeights::fold(std::size_t block, const InputKey& role,
-                            std::span<const float> scale) {
+void EqualizedWeights::fold(std::size_t block, const InputKey& role, std::span<const float> scale) {
   const model::ModelConfig& config = prepared_.config;
   require(scale.size() == channels_of(config, role), "a scale for each channel of the input");
   switch (role.role) {

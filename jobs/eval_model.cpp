@@ -72,8 +72,8 @@ EvalResult eval_model(RunContext& run, const EvalRequest& request) {
   const evaluation::ScoredModel model{config, *weights, request.model.filename().string()};
   const evaluation::PerplexitySettings settings{request.context_length, request.max_windows};
   if (request.residual) {
-    result.compensated = score_compensated(run, request.model, model, *request.residual,
-                                           stream.tokens, settings);
+    result.compensated =
+        score_compensated(run, request.model, model, *request.residual, stream.tokens, settings);
     result.score = result.compensated.front().score;
     result.base_bits = bits_per_weight(request.model);
   } else {

@@ -16,7 +16,7 @@ struct EvalRequest {
   std::vector<std::filesystem::path>
       texts;  ///< tokenized once, as one stream, in this order; no BOS
   std::size_t context_length = 2048;
-  std::size_t max_windows = 0;  ///< 0: as many whole windows as the text has
+  std::size_t max_windows = 0;              ///< 0: as many whole windows as the text has
   std::optional<ResidualRequest> residual;  ///< with it, the model is scored compensated
 };
 

@@ -69,7 +69,7 @@ std::string column_labels(const HeatMap& map, double cell, double y) {
   std::string labels = svg_text(kLabelWidth - 8, y, "label", "end", map.column_name);
   for (std::size_t c = 0; c < map.num_columns; c += step) {
     labels += svg_text(kLabelWidth + cell * (static_cast<double>(c) + 0.5), y, "label", "middle",
-                   std::to_string(map.first_column + c));
+                       std::to_string(map.first_column + c));
   }
   return labels;
 }
@@ -88,11 +88,11 @@ std::string legend(const HeatMap& map, const Scale& scale, double y) {
   }
   const double width = kSteps * kStep;
   out += svg_text(kLabelWidth, y + 26, "label", "start",
-              (scale.is_clipped() ? "\u2264 " : "") + map.format(scale.low()));
+                  (scale.is_clipped() ? "\u2264 " : "") + map.format(scale.low()));
   out += svg_text(kLabelWidth + width / 2, y + 26, "label", "middle", map.format(scale.middle()));
   out += svg_text(kLabelWidth + width, y + 26, "label", "end", map.format(scale.high()));
   out += svg_text(kLabelWidth + width + 16, y + 9, "label", "start",
-              scale.is_logarithmic() ? "logarithmic scale" : "linear scale");
+                  scale.is_logarithmic() ? "logarithmic scale" : "linear scale");
   return out;
 }
 
@@ -119,8 +119,8 @@ std::string heat_map_svg(const HeatMap& map) {
           "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" rx=\"2\" "
           "class=\"cell\" fill-opacity=\"{:.3f}\"><title>{} {}, {}: {}</title></rect>\n",
           kLabelWidth + cell * static_cast<double>(c), y, cell - gap, kRowHeight - kGap,
-          scale.opacity(*value), escape_html(map.column_name), map.first_column + c, escape_html(map.rows[r]),
-          escape_html(map.format(*value)));
+          scale.opacity(*value), escape_html(map.column_name), map.first_column + c,
+          escape_html(map.rows[r]), escape_html(map.format(*value)));
     }
   }
   svg += column_labels(map, cell, map_height + 14);

@@ -16,7 +16,7 @@ struct HeatMap {
   std::string column_name;        ///< "block"
   std::vector<std::string> rows;  ///< "self_attn.q_proj", ...
   std::size_t num_columns = 0;
-  std::size_t first_column = 0;  ///< the number that the first column is called by
+  std::size_t first_column = 0;               ///< the number that the first column is called by
   std::vector<std::optional<double>> values;  ///< rows.size() * num_columns; nothing: an empty cell
   std::function<std::string(double)> format;  ///< a value in words
 

@@ -51,7 +51,7 @@ std::string curve_svg(const Curve& curve) {
     svg += fmt::format("<line x1=\"{}\" y1=\"{:.1f}\" x2=\"{}\" y2=\"{:.1f}\" class=\"level\"/>\n",
                        kLeft, y, kWidth - kRight, y);
     svg += svg_text(kWidth - kRight + 8, y + 4, "label", "start",
-                   fmt::format("{} {:.2f}", curve.level->label, curve.level->y));
+                    fmt::format("{} {:.2f}", curve.level->label, curve.level->y));
   }
   std::string path;
   for (const Curve::Point& point : points) {

@@ -33,8 +33,7 @@ JsonValue tensor_row(const std::string& name, const model::TensorInfo& info) {
 
 JsonValue config_facts(const model::ModelConfig& c) {
   JsonValue facts = JsonValue::object();
-  facts
-      .set("architecture", c.architecture)
+  facts.set("architecture", c.architecture)
       .set("blocks", c.num_blocks)
       .set("hidden_size", c.hidden_size)
       .set("intermediate_size", c.intermediate_size)

@@ -2,8 +2,8 @@
 
 #include "core/atomic_file.hpp"
 #include "core/log.hpp"
-#include "jobs/plan.hpp"
 #include "jobs/inspect.hpp"
+#include "jobs/plan.hpp"
 #include "jobs/run_report.hpp"
 #include "jobs/work_folder.hpp"
 

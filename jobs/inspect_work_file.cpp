@@ -39,7 +39,9 @@ void add_statistics(JsonValue& document, store::ArchiveReader& reader) {
 void add_hidden_states(JsonValue& document, store::ArchiveReader& reader) {
   Matrix<float> hidden;
   reader("hidden", hidden);
-  document.set("holds", "hidden states").set("tokens", hidden.rows()).set("channels", hidden.cols());
+  document.set("holds", "hidden states")
+      .set("tokens", hidden.rows())
+      .set("channels", hidden.cols());
 }
 
 void add_equalization(JsonValue& document, store::ArchiveReader& reader) {
@@ -47,10 +49,11 @@ void add_equalization(JsonValue& document, store::ArchiveReader& reader) {
   archive(reader, found);
   document.set("holds", "equalizing scales");
   for (const auto& [role, of_input] : found.of_role) {
-    document.set(std::string(model::name_of(role)), JsonValue::object()
-                                                        .set("rule", of_input.rule)
-                                                        .set("error", of_input.error)
-                                                        .set("error_without", of_input.plain_error));
+    document.set(std::string(model::name_of(role)),
+                 JsonValue::object()
+                     .set("rule", of_input.rule)
+                     .set("error", of_input.error)
+                     .set("error_without", of_input.plain_error));
   }
 }
 
@@ -139,7 +142,8 @@ void add_group_divergence(JsonValue& document, store::ArchiveReader& reader) {
   GroupDivergence found;
   archive(reader, found);
   JsonValue without = JsonValue::object();
-  for (std::size_t k = 0; k < found.kinds.size(); ++k) without.set(found.kinds[k], found.without[k]);
+  for (std::size_t k = 0; k < found.kinds.size(); ++k)
+    without.set(found.kinds[k], found.without[k]);
   document.set("holds", "divergences of a group of blocks")
       .set("of_all", found.of_all)
       .set("without", std::move(without));
@@ -183,7 +187,8 @@ JsonValue inspect_work_file(const fs::path& file) {
   } else if (reader.contains("mean") && !reader.contains("num_channels")) {
     evaluation::Divergence divergence;
     archive(reader, divergence);
-    document.set("holds", "how far two models' next tokens are apart").set("divergence", divergence.mean);
+    document.set("holds", "how far two models' next tokens are apart")
+        .set("divergence", divergence.mean);
     document.set("tokens", divergence.num_tokens);
   } else if (reader.contains("not_finite")) {
     add_not_finite(document, reader);

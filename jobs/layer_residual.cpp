@@ -55,8 +55,8 @@ void add_residual(Threads& threads, const std::string& name,
   solved.residual = residual::solve_residual(threads, weight, quantized, importance, settings.bits);
   solved.residual.top_magnitude = residual::bucket_borders(threads, input.tokens);
   solved.residual.static_order = largest_first(input.hessian);
-  solved.compensation = points_to_measure(static_cast<std::uint64_t>(settings.k_chunk),
-                                          settings.budget.is_wanted());
+  solved.compensation =
+      points_to_measure(static_cast<std::uint64_t>(settings.k_chunk), settings.budget.is_wanted());
   residual::measure_compensation(threads, name, weight, quantized, solved.residual, input.tokens,
                                  solved.compensation);
 }

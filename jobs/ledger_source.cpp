@@ -28,8 +28,8 @@ std::string digest_of_model(const DigestsByName& files) {
   return digest.hex();
 }
 
-/// The model's config and weights among what a fingerprint, or a manifest, names under @p prefix; a manifest
-/// names what was copied, too.
+/// The model's config and weights among what a fingerprint, or a manifest, names under @p prefix; a
+/// manifest names what was copied, too.
 DigestsByName model_files(const DigestsByName& named, std::string_view prefix) {
   DigestsByName files;
   for (const auto& [key, digest] : named) {

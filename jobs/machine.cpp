@@ -57,7 +57,8 @@ std::uint64_t available_memory_bytes() {
   for (auto group = control_group(); group.has_relative_path(); group = group.parent_path()) {
     const auto limit = number_in(group / "memory.max"), used = number_in(group / "memory.current");
     if (!limit || !used) continue;
-    const auto held = *used - std::min(*used, number_behind("inactive_file", group / "memory.stat"));
+    const auto held =
+        *used - std::min(*used, number_behind("inactive_file", group / "memory.stat"));
     available = std::min(available, *limit - std::min(*limit, held));
   }
   return available;

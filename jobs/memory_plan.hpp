@@ -14,7 +14,7 @@ namespace tessera::jobs {
 struct MemoryPlan {
   bool hidden_in_memory =
       true;  ///< calibration's hidden states; else read and written a shard at a time
-  bool corrected_in_memory = true;  ///< the same of both models' where biases are corrected
+  bool corrected_in_memory = true;     ///< the same of both models' where biases are corrected
   std::uint64_t max_hidden_bytes = 0;  ///< evaluation's, 0 for all windows at once
   /// The most each stage holds on a rank, 0 for a stage that the job does not have.
   std::uint64_t calibrate_bytes = 0, equalize_bytes = 0, allocate_bytes = 0, solve_bytes = 0,

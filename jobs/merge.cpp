@@ -146,8 +146,8 @@ class Merge {
       calibration::StatisticsSlab partial;
       part.folder->load(part.file, "partial", partial);
       if (sum.values.empty()) {
-        sum = calibration::StatisticsSlab(
-            partial.shape, {partial.begin, partial.begin + partial.values.size()});
+        sum = calibration::StatisticsSlab(partial.shape,
+                                          {partial.begin, partial.begin + partial.values.size()});
       }
       sum.join(0, partial.values);
     }

@@ -53,8 +53,7 @@ std::vector<LayerUnit> plan_units(const model::ModelConfig& config,
     throw InputError(fmt::format(
         "quantize.targets is ['{}'] (no linear layer of the model matches and is not ignored; they "
         "are called such as {}). Choose other patterns.",
-        fmt::join(settings.targets, "', '"),
-        model::linear_layers(config, 0).back().name));
+        fmt::join(settings.targets, "', '"), model::linear_layers(config, 0).back().name));
   }
   require_overrides_used(units, settings);
   return units;

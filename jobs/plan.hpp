@@ -42,10 +42,10 @@ std::vector<std::size_t> biggest_first(const std::vector<LayerUnit>& units);
 /// channels are. What compensation leaves, where solvers count on it.
 calibration::StatisticsExtras extras_of(const QuantizeJob& job);
 
-/// The inputs of block @p block whose statistics some unit needs, in their own order. Where experts'
-/// inputs are among them, so is what all tokens give their mixture: experts are balanced together.
-std::vector<model::InputKey> roles_of_block(const std::vector<LayerUnit>& units,
-                                             std::size_t block);
+/// The inputs of block @p block whose statistics some unit needs, in their own order. Where
+/// experts' inputs are among them, so is what all tokens give their mixture: experts are balanced
+/// together.
+std::vector<model::InputKey> roles_of_block(const std::vector<LayerUnit>& units, std::size_t block);
 /// The blocks that hold a unit, ascending.
 std::vector<std::size_t> blocks_of(const std::vector<LayerUnit>& units);
 

@@ -164,7 +164,8 @@ class TimePlan {
     const double blocks = real(blocks_of(prepared_.units).back() + 1);
     const double forward = clock_.on_all_cores(
         kPasses * tokens * block_flops(config_, job.max_seq_length), clock_.core().product_flops);
-    const double hidden = clock_.writing(2 * real(hidden_bytes(prepared_)) * rounds / shards, 2 * rounds);
+    const double hidden =
+        clock_.writing(2 * real(hidden_bytes(prepared_)) * rounds / shards, 2 * rounds);
     return 2 * rounds * clock_.reading(end_bytes()) + clock_.reading(solved_bytes_) +
            clock_.on_one_core(weights_, clock_.core().decoded_weights) +
            blocks * (clock_.reading(block_bytes()) + forward + hidden);

@@ -15,13 +15,14 @@ namespace {
 /// Whether what the sentence says differs has no part in the statistics of a calibration. What
 /// calibration keeps beside its sums is a key of its own.
 bool changes_no_calibration(const std::string& difference) {
-  static constexpr std::string_view kKeys[] = {
-      "quantize.method",         "quantize.vptq.",        "quantize.aweq.",
-      "quantize.gptq.",          "quantize.rtn.",         "quantize.equalize",
-      "quantize.dampening_frac", "quantize.ladder.",      "quantize.seed",
-      "quantize.budget.",        "residual.bits",         "residual.scale_search",
-      "residual.plain_share",    "residual.budget.",      "evaluation.k_chunks",
-      "output."};
+  static constexpr std::string_view kKeys[] = {"quantize.method",         "quantize.vptq.",
+                                               "quantize.aweq.",          "quantize.gptq.",
+                                               "quantize.rtn.",           "quantize.equalize",
+                                               "quantize.dampening_frac", "quantize.ladder.",
+                                               "quantize.seed",           "quantize.budget.",
+                                               "residual.bits",           "residual.scale_search",
+                                               "residual.plain_share",    "residual.budget.",
+                                               "evaluation.k_chunks",     "output."};
   return std::ranges::any_of(kKeys,
                              [&](std::string_view key) { return difference.starts_with(key); });
 }

@@ -25,25 +25,27 @@ std::string error_text(double error) {
 std::string tiles(const RunReport& r) {
   std::string out = "<div class=\"tiles\">\n";
   out += html_tile("Bits per weight", fmt::format("{:.3f}", r.bits_per_weight),
-              fmt::format("over {} quantized layers, everything counted", r.layers.size()));
+                   fmt::format("over {} quantized layers, everything counted", r.layers.size()));
   if (r.bytes_before > 0) {
-    out += html_tile("Size", size_text(r.bytes_after),
-                fmt::format("was {}; {:.2f} times smaller, with what is not quantized",
-                            size_text(r.bytes_before),
-                            static_cast<double>(r.bytes_before) /
-                                static_cast<double>(std::max<std::uint64_t>(r.bytes_after, 1))));
+    out +=
+        html_tile("Size", size_text(r.bytes_after),
+                  fmt::format("was {}; {:.2f} times smaller, with what is not quantized",
+                              size_text(r.bytes_before),
+                              static_cast<double>(r.bytes_before) /
+                                  static_cast<double>(std::max<std::uint64_t>(r.bytes_after, 1))));
   }
   if (r.quantized) {
     std::string before = r.original ? fmt::format("was {:.3f}; ", r.original->perplexity) : "";
     out += html_tile("Perplexity", fmt::format("{:.3f}", r.quantized->perplexity),
-                fmt::format("{}context length {}, {} tokens", before, r.quantized->context_length,
-                            r.quantized->num_tokens));
+                     fmt::format("{}context length {}, {} tokens", before,
+                                 r.quantized->context_length, r.quantized->num_tokens));
   }
-  out += html_tile("Time", duration_text(r.total_seconds()),
-              fmt::format("{} {} on {}", r.machine.num_threads,
-                          r.machine.num_threads == 1 ? "thread" : "threads", r.machine.processor));
+  out += html_tile(
+      "Time", duration_text(r.total_seconds()),
+      fmt::format("{} {} on {}", r.machine.num_threads,
+                  r.machine.num_threads == 1 ? "thread" : "threads", r.machine.processor));
   out += html_tile("Peak memory", size_text(r.peak_memory_bytes),
-              fmt::format("resident, of {}", size_text(r.machine.memory_bytes)));
+                   fmt::format("resident, of {}", size_text(r.machine.memory_bytes)));
   return out + "</div>\n";
 }
 
@@ -127,7 +129,7 @@ std::string notes_section(const RunReport& r) {
   }
   if (items.empty()) return "";
   return html_section("Noteworthy", "What was degenerate or failed, and how it was handled.",
-                 "<ul>\n" + items + "</ul>\n");
+                      "<ul>\n" + items + "</ul>\n");
 }
 
 /// Every try at the layers that failed at first.
@@ -174,25 +176,27 @@ std::string tables_section(const RunReport& r) {
   std::vector<LayerReport> worst = r.layers;
   std::ranges::stable_sort(worst, std::greater{}, &LayerReport::proxy_error);
   worst.resize(std::min(worst.size(), kWorst));
-  return html_section("Layers", "Those with the largest error first; quant_log.csv holds all of them.",
-                 layer_table(worst) +
-                     html_folded(fmt::format("All {} layers", r.layers.size()), layer_table(r.layers)));
+  return html_section(
+      "Layers", "Those with the largest error first; quant_log.csv holds all of them.",
+      layer_table(worst) +
+          html_folded(fmt::format("All {} layers", r.layers.size()), layer_table(r.layers)));
 }
 
 std::string job_section(const RunReport& r) {
   const std::string facts = fmt::format(
       "Calibrated on {} samples of {} tokens. Output in {}, work files in {}. Fingerprint {}.",
       r.num_samples, r.sample_length, r.model_dir(), r.work_dir, r.fingerprint);
-  return html_section("Job", facts,
-                 html_folded("The job as understood", "<pre>" + escape_html(r.job_text) + "</pre>\n"));
+  return html_section(
+      "Job", facts,
+      html_folded("The job as understood", "<pre>" + escape_html(r.job_text) + "</pre>\n"));
 }
 
 }  // namespace
 
 std::string report_html(const RunReport& r) {
   const std::string body = tiles(r) + notes_section(r) + ladder_section(r) + perplexity_section(r) +
-                           residual_section(r) + allocation_section(r) + error_section(r) + time_section(r) +
-                           tables_section(r) + job_section(r);
+                           residual_section(r) + allocation_section(r) + error_section(r) +
+                           time_section(r) + tables_section(r) + job_section(r);
   return html_page("Tessera: " + r.model, r.model,
                    r.is_published() ? "quantized into " + r.model_dir()
                                     : "not published; kept in " + r.model_dir(),

@@ -2,8 +2,8 @@
 
 namespace tessera::jobs {
 
-/// The style of report.html and the ledger's page. Two sets of colours, chosen by the reader's system; pictures use them
-/// through the classes of html_svg.hpp.
+/// The style of report.html and the ledger's page. Two sets of colours, chosen by the reader's
+/// system; pictures use them through the classes of html_svg.hpp.
 inline constexpr char kReportStyle[] = R"css(
 :root { --page: #f7f7f5; --card: #ffffff; --ink: #1b1f24; --quiet: #5d6673; --line: #dfe2e6;
         --accent: #1f5fbf; --bad: #b3261e; }

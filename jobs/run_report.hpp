@@ -46,8 +46,8 @@ struct LayerReport {
 struct CompensatedReport {
   std::uint64_t k_chunk = 0;
   bool is_by_layer = false;  ///< k_chunk as the budget shares it out, not one for all
-  double perplexity = 0;  ///< every position compensated
-  double recall = 0;      ///< of the largest |x_j|, over all layers' kept tokens
+  double perplexity = 0;     ///< every position compensated
+  double recall = 0;         ///< of the largest |x_j|, over all layers' kept tokens
   std::uint64_t bytes_per_token = 0;
 };
 
@@ -68,8 +68,8 @@ struct StageReport {
 
 /// The machine of the last attempt.
 struct MachineReport {
-  std::string processor;      ///< "AMD EPYC 7543 32-Core Processor"
-  std::size_t num_cores = 0;  ///< this process may use
+  std::string processor;        ///< "AMD EPYC 7543 32-Core Processor"
+  std::size_t num_cores = 0;    ///< this process may use
   std::size_t num_threads = 0;  ///< of one rank
   std::size_t num_ranks = 1;
   std::uint64_t memory_bytes = 0;
@@ -90,8 +90,8 @@ struct RunReport {
   std::string work_dir;    ///< the job's runtime.work_dir
   std::string job_text;    ///< the job as understood, YAML
   std::string fingerprint;
-  std::string version;  ///< of this program
-  std::string commit;   ///< it was built from; empty where nobody knows
+  std::string version;   ///< of this program
+  std::string commit;    ///< it was built from; empty where nobody knows
   std::string packages;  ///< what loads the output in Python, for pip
   MachineReport machine;
 
@@ -111,7 +111,7 @@ struct RunReport {
   std::optional<double> max_perplexity_ratio;  ///< the gate, where the job sets one
   std::optional<double> divergence;      ///< mean, of the packed model from the original, in nats
   std::optional<double> max_divergence;  ///< the gate, where the job sets one
-  std::uint64_t peak_memory_bytes = 0;         ///< largest resident set of any attempt
+  std::uint64_t peak_memory_bytes = 0;   ///< largest resident set of any attempt
 
   std::vector<std::string> gate_problems;  ///< why the output was not published; empty: it was
   bool was_finished_before = false;        ///< nothing was left to do: these are the stored results
@@ -132,8 +132,8 @@ JsonValue to_json(const RunReport& report);
 /// Inverse; throws InputError naming @p origin where something is missing.
 RunReport report_from_json(const JsonValue& document, const std::string& origin);
 
-/// quant_log.csv: block,module,in_features,out_features,bits,proxy_error,seconds, then damp_fraction,
-/// dead_columns,degraded,remarks,ladder,recipe,predicted_loss,predicted_own_loss.
+/// quant_log.csv: block,module,in_features,out_features,bits,proxy_error,seconds, then
+/// damp_fraction, dead_columns,degraded,remarks,ladder,recipe,predicted_loss,predicted_own_loss.
 std::string quant_log_csv(const std::vector<LayerReport>& layers);
 
 }  // namespace tessera::jobs

@@ -127,8 +127,8 @@ class LayerSolver {
       layer.bias = weights_.read_vector(unit_.layer.name + ".bias", unit_.layer.out_features);
     if (unit_.aweq().bias_correction != solver::BiasCorrection::analytic) return;
     if (!model::may_have_bias(prepared_.config, unit_.layer.role)) return;
-    auto corrected = solver::correct_bias(
-        threads_, problem(hessian), solver::dequantize(layer), input_.mean, input_.num_tokens);
+    auto corrected = solver::correct_bias(threads_, problem(hessian), solver::dequantize(layer),
+                                          input_.mean, input_.num_tokens);
     solved.report.bias_gain = corrected.gain;
     solved.bias_change = std::move(corrected.change);
   }
@@ -157,7 +157,8 @@ SolvedLayer solve_layer(Threads& threads, const PreparedRun& prepared, const Lay
 Matrix<float> as_stored(MatrixView<const float> weight, StoredType stored_type) {
   Matrix<float> stored(weight.rows, weight.cols);
   for (std::size_t i = 0; i < weight.rows; ++i) {
-    for (std::size_t j = 0; j < weight.cols; ++j) stored(i, j) = rounded_to(stored_type, weight(i, j));
+    for (std::size_t j = 0; j < weight.cols; ++j)
+      stored(i, j) = rounded_to(stored_type, weight(i, j));
   }
   return stored;
 }

@@ -15,7 +15,8 @@ BlockStatistics empty_statistics(const model::ModelConfig& config,
                                  const calibration::StatisticsExtras& extras) {
   BlockStatistics statistics;
   for (const auto& role : roles) {
-    statistics.of_role.emplace(role, calibration::InputStatistics(channels_of(config, role), extras));
+    statistics.of_role.emplace(role,
+                               calibration::InputStatistics(channels_of(config, role), extras));
   }
   return statistics;
 }

@@ -45,8 +45,8 @@ void tokenize(RunContext& run, const TokenRequest& request) {
   for (const auto& text : request.texts) command.push_back(text.string());
   run.log.info(fmt::format("tokenizing the {} text", request.key));
   fs::create_directories(request.cache.parent_path());
-  const ChildResult result =
-      run_child(command, run.stop, [&](const std::string& line) { run.log.detail("tokenize: " + line); });
+  const ChildResult result = run_child(
+      command, run.stop, [&](const std::string& line) { run.log.detail("tokenize: " + line); });
   if (result.exit_code == 0) return;
   const std::string message =
       fmt::format("'{}' ended with exit code {}, saying:\n{}", fmt::join(command, " "),

@@ -65,14 +65,14 @@ void archive(Archive& a, BlockEqualization& e) {
 struct SolvedLayer {
   solver::QuantizedLayer layer;
   solver::SolveReport report;
-  residual::ResidualLayer residual = {};  ///< bits 0: none
+  residual::ResidualLayer residual = {};                       ///< bits 0: none
   std::vector<residual::CompensationPoint> compensation = {};  ///< what it is worth, on kept tokens
-  double weight_error = 0;  ///< |W - W'|^2 / |W|^2, W as it was solved and W' as stored
+  double weight_error = 0;         ///< |W - W'|^2 / |W|^2, W as it was solved and W' as stored
   std::vector<float> bias_change;  ///< to be added to the outputs, reckoned when it was solved
                                    ///< (corrected_layers.hpp); empty: nothing
-  double seconds = 0;  ///< of this solve; the one field that differs from run to run
-  std::vector<Rung> ladder = {};  ///< where it failed at first: every try, the last of which held
-  bool is_kept = false;           ///< not quantized: `layer` and `residual` are empty
+  double seconds = 0;              ///< of this solve; the one field that differs from run to run
+  std::vector<Rung> ladder = {};   ///< where it failed at first: every try, the last of which held
+  bool is_kept = false;            ///< not quantized: `layer` and `residual` are empty
 
   bool is_degraded() const { return !ladder.empty(); }
 };
@@ -96,7 +96,8 @@ void archive(Archive& a, SolvedLayer& s) {
   a("is_kept", s.is_kept);
 }
 
-/// corrected/block-00004.h5: what is added to the outputs of a block's layers, as samples showed it.
+/// corrected/block-00004.h5: what is added to the outputs of a block's layers, as samples showed
+/// it.
 struct BlockCorrection {
   struct OfLayer {
     std::vector<float> change;  ///< (out_features); empty: it does not pay

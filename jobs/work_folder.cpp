@@ -94,8 +94,9 @@ void WorkFolder::append(const JsonValue& line) {
 void WorkFolder::discard() {
   fs::remove(journal_file(root_, 0));
   for (const fs::path& file : later_journals(root_)) fs::remove(file);
-  for (const char* name : {"job.yaml", "report.json", "report.html", "quant_log.csv", "calibration",
-                           "equalized", "allocation", "quarantine", "solved", "corrected", "assembled", "evaluation"}) {
+  for (const char* name :
+       {"job.yaml", "report.json", "report.html", "quant_log.csv", "calibration", "equalized",
+        "allocation", "quarantine", "solved", "corrected", "assembled", "evaluation"}) {
     fs::remove_all(root_ / name);
   }
   journal_ = Journal(journal_.file());

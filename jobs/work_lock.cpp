@@ -43,8 +43,8 @@ Outcome lock_with_patience(int fd, int kind) {
 
 std::string describe_this_process(std::size_t num_ranks) {
   return fmt::format("process {} on {}, {} rank{}, since {:%Y-%m-%d %H:%M:%S}", ::getpid(),
-                     cluster::host_name(),
-                     num_ranks, num_ranks == 1 ? "" : "s", fmt::localtime(std::time(nullptr)));
+                     cluster::host_name(), num_ranks, num_ranks == 1 ? "" : "s",
+                     fmt::localtime(std::time(nullptr)));
 }
 
 void write_holder(int fd, const std::string& text) {

@@ -74,11 +74,12 @@ void check_layer(const LayerUnit& unit, const WorkFolder& work, const EqualizedW
                  const model::TensorSource& packed, StoredType stored_type, Verdict& verdict) {
   const std::string& name = unit.layer.name;
   const SolvedLayer solved = load_solved(work, unit.layer);
-  const Matrix<float> before = original.read_matrix(name + ".weight", unit.layer.out_features,
-                                                    unit.layer.in_features);
+  const Matrix<float> before =
+      original.read_matrix(name + ".weight", unit.layer.out_features, unit.layer.in_features);
   const float allowed =
-      solved.is_kept ? 0
-                     : std::visit([](const auto& layer) { return tolerance_of(layer); }, solved.layer);
+      solved.is_kept
+          ? 0
+          : std::visit([](const auto& layer) { return tolerance_of(layer); }, solved.layer);
   const Matrix<float> wanted =
       solved.is_kept ? as_stored(before, stored_type) : solver::dequantize(solved.layer);
   const Matrix<float> found = packed.read_matrix(name + ".weight", wanted.rows(), wanted.cols());

@@ -92,18 +92,20 @@ void check_candidates(Problems& problems, const QuantizeSettings& s) {
     const bool is_of_vptq = c.vector_len || c.num_centroids || c.num_res_centroids || c.num_groups;
     const bool is_of_integers = c.scheme || c.group_size;
     if (!(s.method == Method::vptq ? is_of_integers : is_of_vptq)) continue;
-    problems.add(fmt::format("quantize.budget.candidates[{}]", i),
-                 fmt::format("has {} (the method is {}). Remove it.",
-                             s.method == Method::vptq ? "scheme or group_size"
-                                                      : "what only codebooks have",
-                             name_of_value(s.method)));
+    problems.add(
+        fmt::format("quantize.budget.candidates[{}]", i),
+        fmt::format("has {} (the method is {}). Remove it.",
+                    s.method == Method::vptq ? "scheme or group_size" : "what only codebooks have",
+                    name_of_value(s.method)));
   }
 }
 
 /// Codebooks and integers have formats of their own.
 void check(Problems& problems, const OutputSettings& s, Method method) {
   if (s.format == OutputFormat::gptq && s.dtype != StoredType::float16) {
-    problems.add("output.dtype", "is not float16 (GPTQ's scales are halves). Use float16, or the format compressed-tensors.");
+    problems.add("output.dtype",
+                 "is not float16 (GPTQ's scales are halves). Use float16, or the format "
+                 "compressed-tensors.");
   }
   const bool wants_codebooks = method == Method::vptq,
              has_codebooks = s.format == OutputFormat::vptq;
@@ -130,7 +132,8 @@ void check(Problems& problems, const EvaluationSettings& s) {
 namespace {
 
 bool is_known_gpu(const std::string& name) {
-  return std::ranges::any_of(residual::known_gpus(), [&](const auto& gpu) { return gpu.name == name; });
+  return std::ranges::any_of(residual::known_gpus(),
+                             [&](const auto& gpu) { return gpu.name == name; });
 }
 
 void check_residual(Problems& problems, const residual::ResidualSettings& s) {
@@ -141,8 +144,9 @@ void check_residual(Problems& problems, const residual::ResidualSettings& s) {
                              s.k_chunk));
   }
   if (s.budget.is_wanted() && !s.is_wanted()) {
-    problems.add("residual.budget", "is given (residual.bits is 0, so nothing is fetched). Set "
-                                    "residual.bits to 4, or leave the budget out.");
+    problems.add("residual.budget",
+                 "is given (residual.bits is 0, so nothing is fetched). Set "
+                 "residual.bits to 4, or leave the budget out.");
   }
   if (s.budget.bytes_per_token > 0 && !s.budget.device.empty()) {
     problems.add("residual.budget.device",

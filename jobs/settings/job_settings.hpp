@@ -85,7 +85,8 @@ struct LadderSettings {
 
 struct QuantizeSettings {
   Method method = Method::vptq;
-  std::vector<std::string> targets = {".*_proj", "fc1", "fc2", "w[123]"};  ///< patterns; see layer_choice.hpp
+  std::vector<std::string> targets = {".*_proj", "fc1", "fc2",
+                                      "w[123]"};  ///< patterns; see layer_choice.hpp
   std::vector<std::string> ignore = {"lm_head"};
   double dampening_frac = 0.05;  ///< share of the Hessian's typical diagonal added to its diagonal
   std::uint64_t seed = 0;
@@ -105,7 +106,7 @@ struct EvaluationSettings {
   Path text;
   Path tokens;  ///< a ready token file (HDF5) instead
   int context_length = 2048;
-  int windows = 0;                             ///< 0: as many whole windows as the text has
+  int windows = 0;            ///< 0: as many whole windows as the text has
   std::vector<int> k_chunks;  ///< at which the model is scored with its residuals, too
   std::optional<double> max_perplexity_ratio;  ///< the gate: quantized over original, at most
   std::optional<double> max_divergence;        ///< the gate: from the original, in nats, at most

@@ -71,13 +71,12 @@ void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolde
                    AssembledShards& shards, const Path& folder, AssembledModel& assembled) {
   const OutputSettings& output = prepared.job.output;
   const EqualizedWeights weights(prepared, work);
-  const format::PackedModel packed{
-      .config = prepared.config,
-      .original = *prepared.weights,
-      .layers = packed_tensors(prepared, assembled.sizes, work),
-      .changed = changed_tensors(prepared, assembled.sizes, weights),
-      .stored_type = output.dtype,
-      .store_tied_head = output.store_tied_head};
+  const format::PackedModel packed{.config = prepared.config,
+                                   .original = *prepared.weights,
+                                   .layers = packed_tensors(prepared, assembled.sizes, work),
+                                   .changed = changed_tensors(prepared, assembled.sizes, weights),
+                                   .stored_type = output.dtype,
+                                   .store_tied_head = output.store_tied_head};
   const auto tensors = format::packed_model_tensors(packed);
   assembled.packed = format::packed_size(packed, tensors);
   WrittenShards written =
@@ -89,7 +88,8 @@ void write_weights(RunContext& run, const PreparedRun& prepared, const WorkFolde
 
 void write_papers(const PreparedRun& prepared, const WorkFolder& work, const Path& folder,
                   const AssembledModel& assembled) {
-  for (const auto& [file, text] : config_files(prepared, assembled.sizes)) write_file_atomically(folder / file, text);
+  for (const auto& [file, text] : config_files(prepared, assembled.sizes))
+    write_file_atomically(folder / file, text);
   format::copy_companion_files(prepared.job.model.path, folder);
   write_file_atomically(work.path("quant_log.csv"), quant_log_csv(assembled.layers));
 }

@@ -8,8 +8,8 @@
 #include "format/vptq_sizes.hpp"
 #include "jobs/packed_layers.hpp"
 #include "jobs/prepared_run.hpp"
-#include "jobs/run_context.hpp"
 #include "jobs/residual_budget.hpp"
+#include "jobs/run_context.hpp"
 #include "jobs/run_report.hpp"
 #include "jobs/work_folder.hpp"
 
@@ -25,7 +25,7 @@ struct AssembledModel {
   std::map<std::string, std::string> weight_digests;  ///< of the files written: name -> SHA-256
   std::map<std::string, std::string> residual_digests;
   std::map<std::string, std::string> tensor_forms;  ///< of all tensors written: "F16 [576, 1536]"
-  std::optional<ResidualBudget> residual_budget;  ///< where the job sets one
+  std::optional<ResidualBudget> residual_budget;    ///< where the job sets one
 };
 
 /// Writes OUTPUT.partial from the committed units, anew: packed safetensors, config.json, tokenizer

@@ -66,8 +66,8 @@ std::string audit_blocks(RunContext& run, const PreparedRun& prepared, const Wor
   for (std::size_t first = 0; first < inputs.size(); first += at_a_time) {
     run.threads.for_each(std::min(at_a_time, inputs.size() - first), [&](std::size_t task) {
       const auto& [block, role] = inputs[first + task];
-      problems[first + task] = audit_problems(audit_input(prepared, work, block, role),
-                                              prepared.job.calibration.audit);
+      problems[first + task] =
+          audit_problems(audit_input(prepared, work, block, role), prepared.job.calibration.audit);
     });
   }
   std::vector<std::string> lines;

@@ -26,8 +26,7 @@ class Calibration {
     say_start(walk);
     HiddenStates hidden(run_, prepared_, work_, shards_,
                         shards_of_rank(shards_.size(), run_.comm.rank(), run_.comm.size()),
-                        walk.begin,
-                        {.in_memory = prepared_.memory.hidden_in_memory});
+                        walk.begin, {.in_memory = prepared_.memory.hidden_in_memory});
     double longest_seconds = 0;
     for (std::size_t block = walk.begin; block < walk.end; ++block) {
       say(block, walk);

@@ -56,13 +56,12 @@ class BlockEqualizer {
       consumer = &unit;
     }
     require(consumer != nullptr, "an input with statistics is some unit's");
-    const auto slabs =
-        slab_files(prepared_.config, prepared_.units, block_, prepared_.extras);
+    const auto slabs = slab_files(prepared_.config, prepared_.units, block_, prepared_.extras);
     auto statistics = load_statistics(work_, slabs, role);
     if (statistics.hessian.num_tokens == 0) return {{}, "none: no tokens", 0, 0};
     if (!calibration::problem_of(statistics.hessian).empty()) return {{}, "none: not finite", 0, 0};
-    const Matrix<double> hessian = calibration::hessian_of(std::move(statistics.hessian.sum),
-                                                           statistics.hessian.num_tokens);
+    const Matrix<double> hessian =
+        calibration::hessian_of(std::move(statistics.hessian.sum), statistics.hessian.num_tokens);
     solver::SharedInput input{fmt::format("block {}, {}", block_, model::name_of(role)),
                               {weights.begin(), weights.end()},
                               hessian,

@@ -43,24 +43,26 @@ std::string codebooks_text(const solver::VptqSettings& settings) {
 
 std::string integers_text(const solver::IntegerSettings& settings) {
   const bool has_groups = settings.effective_granularity() == solver::Granularity::group;
-  return fmt::format("{} bits, {}, {}, {}{}", settings.bits(), settings.symmetric ? "symmetric" : "asymmetric",
-                     has_groups ? fmt::format("groups of {}", settings.group_size) : "a scale for each output",
-                     settings.rounding == solver::Rounding::rtn
-                         ? "rounded to the nearest"
-                         : fmt::format("GPTQ refined in {} rounds", settings.refine_rounds),
-                     settings.quantizes_input() ? ", inputs of 8 bits" : "");
+  return fmt::format(
+      "{} bits, {}, {}, {}{}", settings.bits(), settings.symmetric ? "symmetric" : "asymmetric",
+      has_groups ? fmt::format("groups of {}", settings.group_size) : "a scale for each output",
+      settings.rounding == solver::Rounding::rtn
+          ? "rounded to the nearest"
+          : fmt::format("GPTQ refined in {} rounds", settings.refine_rounds),
+      settings.quantizes_input() ? ", inputs of 8 bits" : "");
 }
 
 std::string method_text(const PreparedRun& prepared, const LayerUnit& unit) {
   const QuantizeSettings& settings = prepared.job.quantize;
   const std::string balanced = equalizes(settings) ? ", inputs and weights equalized" : "";
   if (!unit.makes_integers()) {
-    return fmt::format("VPTQ: {} layers, {}, refined in {} rounds{}", prepared.units.size(), codebooks_text(settings.vptq),
-                       settings.vptq.refine_rounds, balanced);
+    return fmt::format("VPTQ: {} layers, {}, refined in {} rounds{}", prepared.units.size(),
+                       codebooks_text(settings.vptq), settings.vptq.refine_rounds, balanced);
   }
   const solver::AweqSettings& aweq = unit.aweq();
-  return fmt::format("integers: {} layers, {}{}{}", prepared.units.size(), integers_text(aweq.integers), balanced,
-                     aweq.bias_correction == solver::BiasCorrection::off ? "" : ", biases corrected");
+  return fmt::format(
+      "integers: {} layers, {}{}{}", prepared.units.size(), integers_text(aweq.integers), balanced,
+      aweq.bias_correction == solver::BiasCorrection::off ? "" : ", biases corrected");
 }
 
 std::vector<std::string> recipe_of(const PreparedRun& prepared) {
@@ -68,21 +70,21 @@ std::vector<std::string> recipe_of(const PreparedRun& prepared) {
   std::vector<std::string> lines = {method_text(prepared, prepared.units.front())};
   for (const LayerOverride& entry : settings.overrides) {
     lines.push_back(fmt::format("`{}`: {}", entry.match,
-                                settings.method == Method::vptq ? codebooks_text(entry.vptq)
-                                                                : integers_text(entry.aweq.integers)));
+                                settings.method == Method::vptq
+                                    ? codebooks_text(entry.vptq)
+                                    : integers_text(entry.aweq.integers)));
   }
   lines.push_back(fmt::format("calibrated on {} samples of {} tokens, dampening {}",
                               prepared.num_samples(), prepared.sample_length(),
                               settings.dampening_frac));
   const residual::ResidualSettings& residual = prepared.job.residual;
   if (residual.is_wanted()) {
-    lines.push_back(fmt::format("residuals of {} bits in `{}`{}", residual.bits,
-                                format::kResidualFileName,
-                                residual.k_chunk > 0
-                                    ? fmt::format(", to be used: solved for {} channels of each {} "
-                                                  "compensated",
-                                                  residual.k_chunk, residual::kChunk)
-                                    : ""));
+    lines.push_back(fmt::format(
+        "residuals of {} bits in `{}`{}", residual.bits, format::kResidualFileName,
+        residual.k_chunk > 0 ? fmt::format(", to be used: solved for {} channels of each {} "
+                                           "compensated",
+                                           residual.k_chunk, residual::kChunk)
+                             : ""));
   }
   return lines;
 }
@@ -148,8 +150,9 @@ std::string model_card_of(const PreparedRun& prepared, const AssembledModel& ass
                           const Scores& scores) {
   format::ModelCard card;
   card.base_model = folder_name(prepared.job.model.path);
-  card.name = fmt::format("{}-{}-{:.2f}bit", card.base_model, name_of_value(prepared.job.quantize.method),
-                          assembled.packed.bits_per_weight());
+  card.name =
+      fmt::format("{}-{}-{:.2f}bit", card.base_model, name_of_value(prepared.job.quantize.method),
+                  assembled.packed.bits_per_weight());
   card.recipe = recipe_of(prepared);
   card.size = assembled.packed;
   card.original_bytes = assembled.bytes_before;

@@ -16,14 +16,15 @@ namespace tessera::jobs {
 std::string model_card_of(const PreparedRun& prepared, const AssembledModel& assembled,
                           const Scores& scores);
 
-/// The files of the model's folder before it is scored, as they were meant: digests of the weights from
-/// when they were written, of config files from their texts, of copied files from the model's. An
-/// index is taken as it lies in @p folder.
+/// The files of the model's folder before it is scored, as they were meant: digests of the weights
+/// from when they were written, of config files from their texts, of copied files from the model's.
+/// An index is taken as it lies in @p folder.
 std::map<std::string, format::FileRecord> meant_files(const PreparedRun& prepared,
                                                       const AssembledModel& assembled,
                                                       const std::filesystem::path& folder);
 
-/// The manifest of a folder of these files, before it is scored. @pre the copied files are among them
+/// The manifest of a folder of these files, before it is scored. @pre the copied files are among
+/// them
 format::Manifest manifest_of(const PreparedRun& prepared, const AssembledModel& assembled,
                              std::map<std::string, format::FileRecord> files);
 

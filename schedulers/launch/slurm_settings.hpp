@@ -22,9 +22,10 @@ struct SlurmSettings {
   int signal_seconds = 600;  ///< before the time is up, the run is asked to stop
   int max_attempts = 20;  ///< how often an interrupted run is requeued at most, the first included
   bool requeue = true;    ///< false where a site forbids it: attempts submit their successors
-  std::string mpi = "pmix";          ///< how srun starts the ranks; `srun --mpi=list` shows what there is
+  std::string mpi = "pmix";  ///< how srun starts the ranks; `srun --mpi=list` shows what there is
   std::vector<std::string> options;  ///< further options of sbatch: "--exclusive"
-  std::vector<std::string> setup;    ///< lines of the batch script before the run: "module load openmpi"
+  std::vector<std::string>
+      setup;  ///< lines of the batch script before the run: "module load openmpi"
   bool operator==(const SlurmSettings&) const = default;
 
   int num_ranks() const { return nodes * ntasks_per_node; }

@@ -14,9 +14,9 @@
 //     n numbers            sum of x
 //     n numbers            sum of the first tokens' x
 //     2 numbers            tokens, first tokens (exact below 2^53)
-//     r * n numbers        inputs of r sampled tokens, row after row: each comes from one partial, the others have zeros
-//     n numbers            -minimum        from here on, joining takes the larger number
-//     n numbers            maximum
+//     r * n numbers        inputs of r sampled tokens, row after row: each comes from one partial,
+//     the others have zeros n numbers            -minimum        from here on, joining takes the
+//     larger number n numbers            maximum
 namespace tessera::calibration {
 
 /// What a flat row has in it.

@@ -27,7 +27,9 @@ std::string problem_of(const HessianSum& sum) {
   return first_problem(sum.sum, sum.num_tokens);
 }
 
-Matrix<double> hessian_of(const HessianSum& sum) { return hessian_of(sum.sum, sum.num_tokens); }
+Matrix<double> hessian_of(const HessianSum& sum) {
+  return hessian_of(sum.sum, sum.num_tokens);
+}
 
 Matrix<double> hessian_of(const Matrix<double>& sum, std::uint64_t num_tokens) {
   return hessian_of(sum.copy(), num_tokens);

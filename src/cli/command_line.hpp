@@ -70,7 +70,7 @@ class CommandLine {
   };
   struct Argument {
     std::string name, text;
-    std::string* value;               ///< null: `values` takes this word and all that follow
+    std::string* value;  ///< null: `values` takes this word and all that follow
     std::vector<std::string>* values;
   };
   struct Parsed;

@@ -112,8 +112,10 @@ int guarded(const Arguments& words) {
     say(error.what());
     return kFailed;
   } catch (const std::filesystem::filesystem_error& error) {
-    say(fmt::format("{} (the file system refused). Mend that; --resume goes on from what was "
-                    "committed.", error.what()));
+    say(
+        fmt::format("{} (the file system refused). Mend that; --resume goes on from what was "
+                    "committed.",
+                    error.what()));
     return kFailed;
   } catch (const std::bad_alloc&) {
     say("out of memory. Set runtime.host_memory to what a process may use, close other programs, "

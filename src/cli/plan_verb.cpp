@@ -38,7 +38,8 @@ bool parse(const Arguments& words, PlanArguments& a) {
   line.option("like", "WORK_DIR", "a run whose times scale the prediction; else the job's own",
               a.like);
   line.options("set", "KEY=VALUE", "another value for a key of the job; may be given again", a.set);
-  line.flag("preflight", "instead, try the job on the ranks this is started on; see --preflight --help",
+  line.flag("preflight",
+            "instead, try the job on the ranks this is started on; see --preflight --help",
             a.preflight);
   line.flag("json", "print the plan as one JSON document on standard output", a.json);
   line.example("tessera plan configs/jobs/smollm2_vptq_2bit.yaml");

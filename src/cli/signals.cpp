@@ -1,13 +1,13 @@
 #include "cli/signals.hpp"
 
-#include <pthread.h>
-#include <sys/prctl.h>
-
 #include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <initializer_list>
 #include <thread>
+
+#include <pthread.h>
+#include <sys/prctl.h>
 
 namespace tessera::cli {
 namespace {

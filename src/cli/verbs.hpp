@@ -8,10 +8,11 @@ namespace tessera::cli {
 /// What the shell is told (docs/getting_started.md lists them for users).
 enum ExitCode : int {
   kDone = 0,
-  kFailed = 1,      ///< the machine's failure, or our bug
-  kBadInput = 2,    ///< command line, job or file
-  kDegraded = 3,    ///< done, but named layers fell back
-  kGateFailed = 4,  ///< done, but the result is worse than the job, or a bound, allows; a plan: will be
+  kFailed = 1,    ///< the machine's failure, or our bug
+  kBadInput = 2,  ///< command line, job or file
+  kDegraded = 3,  ///< done, but named layers fell back
+  kGateFailed =
+      4,  ///< done, but the result is worse than the job, or a bound, allows; a plan: will be
 };
 
 int plan_verb(const Arguments& arguments);

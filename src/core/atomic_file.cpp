@@ -1,12 +1,12 @@
 #include "core/atomic_file.hpp"
 
-#include <fcntl.h>
-#include <fmt/core.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <string>
 #include <system_error>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
 
 #include "core/error.hpp"
 
@@ -16,7 +16,8 @@ namespace tessera {
 
 void sync_to_disk(const fs::path& file_or_folder) {
   const int fd = ::open(file_or_folder.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) throw MachineError::from_errno("cannot open " + file_or_folder.string() + " to flush it");
+  if (fd < 0)
+    throw MachineError::from_errno("cannot open " + file_or_folder.string() + " to flush it");
   const int result = ::fsync(fd);
   const int error = errno;
   ::close(fd);
@@ -34,7 +35,8 @@ void write_atomically(const fs::path& file, const std::function<void(const fs::p
   } catch (const fs::filesystem_error& error) {
     std::error_code ignored;
     fs::remove(temporary, ignored);
-    throw MachineError(fmt::format("cannot rename {} into place ({})", temporary.string(), error.code().message()));
+    throw MachineError(fmt::format("cannot rename {} into place ({})", temporary.string(),
+                                   error.code().message()));
   } catch (...) {
     std::error_code ignored;
     fs::remove(temporary, ignored);
@@ -49,7 +51,8 @@ void write_file_atomically(const fs::path& file, std::string_view content) {
     out.write(content.data(), static_cast<std::streamsize>(content.size()));
     out.flush();
     if (!out) {
-      throw MachineError::from_errno(fmt::format("cannot write {} bytes to {}", content.size(), temporary.string()));
+      throw MachineError::from_errno(
+          fmt::format("cannot write {} bytes to {}", content.size(), temporary.string()));
     }
   });
 }
@@ -57,11 +60,13 @@ void write_file_atomically(const fs::path& file, std::string_view content) {
 std::string read_text_file(const fs::path& file, std::size_t max_bytes) {
   std::ifstream in(file, std::ios::binary);
   if (!in || fs::is_directory(file)) {
-    throw InputError(fmt::format("cannot open {} (it does not exist or may not be read)", file.string()));
+    throw InputError(
+        fmt::format("cannot open {} (it does not exist or may not be read)", file.string()));
   }
   const auto size = fs::file_size(file);
   if (size > max_bytes) {
-    throw InputError(fmt::format("{} is {} bytes long (at most {} are expected of such a file)", file.string(), size, max_bytes));
+    throw InputError(fmt::format("{} is {} bytes long (at most {} are expected of such a file)",
+                                 file.string(), size, max_bytes));
   }
   std::string content(size, '\0');
   in.read(content.data(), static_cast<std::streamsize>(size));

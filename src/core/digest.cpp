@@ -1,11 +1,11 @@
 #include "core/digest.hpp"
 
-#include <fmt/format.h>
-#include <openssl/evp.h>
-
 #include <array>
 #include <fstream>
 #include <vector>
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
 
 #include "core/error.hpp"
 
@@ -27,7 +27,8 @@ Digest::Digest(Digest&&) noexcept = default;
 Digest& Digest::operator=(Digest&&) noexcept = default;
 
 Digest& Digest::add(std::span<const std::byte> bytes) {
-  require(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1, "SHA-256 does not update");
+  require(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1,
+          "SHA-256 does not update");
   return *this;
 }
 
@@ -44,7 +45,9 @@ std::string Digest::hex() {
   return fmt::format("{:02x}", fmt::join(value.begin(), value.begin() + length, ""));
 }
 
-std::string digest_of_bytes(std::span<const std::byte> bytes) { return Digest().add(bytes).hex(); }
+std::string digest_of_bytes(std::span<const std::byte> bytes) {
+  return Digest().add(bytes).hex();
+}
 std::string digest_of_text(std::string_view text) {
   return digest_of_bytes(std::as_bytes(std::span(text)));
 }

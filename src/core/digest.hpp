@@ -29,7 +29,8 @@ class Digest {
 
 std::string digest_of_bytes(std::span<const std::byte> bytes);
 std::string digest_of_text(std::string_view text);
-/// Reads the file in pieces. Throws InputError when it cannot be opened, MachineError when reading fails.
+/// Reads the file in pieces. Throws InputError when it cannot be opened, MachineError when reading
+/// fails.
 std::string digest_of_file(const std::filesystem::path& file);
 
 }  // namespace tessera

@@ -15,7 +15,8 @@ std::string_view name_of(DType type);
 /// Inverse of name_of; throws InputError for a type this program does not know.
 DType dtype_from_name(std::string_view name);
 
-/// IEEE half and bfloat16, rounded to nearest even, infinities and NaNs kept; halves' subnormals are exact.
+/// IEEE half and bfloat16, rounded to nearest even, infinities and NaNs kept; halves' subnormals
+/// are exact.
 std::uint16_t f16_from_float(float value);
 float float_from_f16(std::uint16_t bits);
 std::uint16_t bf16_from_float(float value);

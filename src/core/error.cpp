@@ -1,9 +1,9 @@
 #include "core/error.hpp"
 
-#include <fmt/core.h>
-
 #include <cerrno>
 #include <cstring>
+
+#include <fmt/core.h>
 
 namespace tessera {
 

@@ -3,7 +3,8 @@
 #include <stdexcept>
 #include <string>
 
-// Who is at fault decides the type. A message reads: problem (why it is one) what to do; with value, place and unit.
+// Who is at fault decides the type. A message reads: problem (why it is one) what to do; with
+// value, place and unit.
 namespace tessera {
 
 /// Anything that is not our bug.
@@ -12,7 +13,8 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The user's mistake: the job, the model folder, a text, the command line. The program exits with 2.
+/// The user's mistake: the job, the model folder, a text, the command line. The program exits
+/// with 2.
 class InputError : public Error {
  public:
   using Error::Error;

@@ -10,11 +10,13 @@ struct Progress {
   std::string unit;
   std::size_t done = 0;
   std::size_t total = 0;
-  double done_cost = 0;   ///< share of the stage's work that is done, 0 ... 1, for the ETA; units differ in size
-  std::string detail;     ///< what was just done: "block 4 self_attn.q_proj error 0.0301"
+  double done_cost =
+      0;  ///< share of the stage's work that is done, 0 ... 1, for the ETA; units differ in size
+  std::string detail;  ///< what was just done: "block 4 self_attn.q_proj error 0.0301"
 };
 
-/// Where a run says what it does. The program prints to stderr and to the work folder; tests keep it.
+/// Where a run says what it does. The program prints to stderr and to the work folder; tests keep
+/// it.
 class Log {
  public:
   virtual ~Log() = default;

@@ -23,9 +23,7 @@ struct MatrixView {
       : data(d), rows(r), cols(c), ld(leading) {}
 
   /// A view of mutable elements is also a view of constant ones.
-  operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
     return {data, rows, cols, ld};
   }
 
@@ -50,7 +48,8 @@ struct MatrixView {
   bool is_contiguous() const { return ld == cols; }
 };
 
-/// A row-major matrix that owns its elements, aligned to 64 bytes, zero at first. Moves, never copies by accident.
+/// A row-major matrix that owns its elements, aligned to 64 bytes, zero at first. Moves, never
+/// copies by accident.
 template <class T>
 class Matrix {
   static_assert(std::is_trivially_copyable_v<T>);

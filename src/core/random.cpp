@@ -26,7 +26,9 @@ std::uint64_t absorb(std::uint64_t state, std::string_view text) {
 CounterRandom::CounterRandom(std::uint64_t seed, std::string_view name, std::string_view purpose)
     : key_(absorb(absorb(mix(seed + kGoldenGamma), name), purpose)) {}
 
-std::uint64_t CounterRandom::bits(std::uint64_t i) const { return mix(key_ + (i + 1) * kGoldenGamma); }
+std::uint64_t CounterRandom::bits(std::uint64_t i) const {
+  return mix(key_ + (i + 1) * kGoldenGamma);
+}
 
 double CounterRandom::uniform(std::uint64_t i) const {
   return static_cast<double>(bits(i) >> 11) * 0x1.0p-53;

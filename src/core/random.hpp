@@ -4,7 +4,8 @@
 
 namespace tessera {
 
-/// Random numbers by counter: number i of a stream depends on (key, i) alone, so any thread or rank may draw it.
+/// Random numbers by counter: number i of a stream depends on (key, i) alone, so any thread or rank
+/// may draw it.
 ///
 /// The key mixes the job's seed, a name (a layer) and a purpose ("kmeans"). Values are those of
 /// SplitMix64's output function (Steele et al. 2014) at key + i * golden gamma.

@@ -1,8 +1,5 @@
 #include "core/threads.hpp"
 
-#include <omp.h>
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -11,11 +8,15 @@
 #include <thread>
 #include <vector>
 
+#include <omp.h>
+#include <sched.h>
+
 #include "core/error.hpp"
 
 namespace tessera {
 
-/// One generation of work at a time: workers sleep until the generation changes, then draw task numbers.
+/// One generation of work at a time: workers sleep until the generation changes, then draw task
+/// numbers.
 struct Threads::Team {
   std::vector<std::thread> workers;
   std::mutex mutex;
@@ -86,9 +87,13 @@ Threads::~Threads() {
   for (auto& worker : team_->workers) worker.join();
 }
 
-std::size_t Threads::count() const { return team_->workers.size() + 1; }
+std::size_t Threads::count() const {
+  return team_->workers.size() + 1;
+}
 
-void Threads::poll_with(std::function<void()> poll) { team_->poll = std::move(poll); }
+void Threads::poll_with(std::function<void()> poll) {
+  team_->poll = std::move(poll);
+}
 
 void Threads::for_each(std::size_t num_tasks, const std::function<void(std::size_t)>& task) {
   if (num_tasks == 0) return;

@@ -38,8 +38,7 @@ class ChosenChannels final : public forward::InputSelection {
         largest_(residual::SelectionRule::global, facts_.in_features, k_chunk, {}),
         count_(std::move(count)) {}
 
-  void keep(std::span<const float> x, std::size_t position,
-            std::span<float> kept) const override {
+  void keep(std::span<const float> x, std::size_t position, std::span<float> kept) const override {
     if (position < first_position_) {
       std::ranges::fill(kept, 0.0F);
       return;
@@ -185,7 +184,8 @@ std::uint64_t Compensator::bytes_per_token(const model::ModelConfig& config) con
       const std::size_t chosen = residual::num_selected(layer.in_features, k_chunk_of(layer.name));
       if (chosen == 0 || !residuals_.contains(layer.name)) continue;
       const std::uint64_t scales = 2 * layer.out_features;
-      const std::uint64_t all = chosen * ((layer.out_features * residuals_.bits() + 7) / 8) + scales;
+      const std::uint64_t all =
+          chosen * ((layer.out_features * residuals_.bits() + 7) / 8) + scales;
       (layer.expert ? of_experts : bytes) += all;
     }
   }

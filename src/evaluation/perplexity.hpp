@@ -45,7 +45,7 @@ void archive(Archive& a, Perplexity& p) {
 struct ScoredModel {
   const model::ModelConfig& config;
   const model::TensorSource& weights;
-  std::string label;                       ///< "original"
+  std::string label;                         ///< "original"
   const Compensator* compensator = nullptr;  ///< of a packed model; none where it is null
 };
 

@@ -48,7 +48,8 @@ std::string compressed_tensors_loading(std::span<const SchemeGroup> groups) {
       has_bits(3) ? ">=0.18" : "", kPlainCall);
   if (groups.size() > 1) {
     text +=
-        "Layers differ in bits or groups: `config_groups` names those of each kind. vLLM fuses q, k "
+        "Layers differ in bits or groups: `config_groups` names those of each kind. vLLM fuses q, "
+        "k "
         "and v, and gate and up, and wants one kind for the layers that it fuses.\n\n";
   }
   if (has_bits(3)) {

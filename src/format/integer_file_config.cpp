@@ -135,8 +135,9 @@ void take_named_group(const ConfigFields& fields, const ConfigFields& group,
   if (!targets.is_list()) group.fail("targets", "is no list (names of layers are expected)");
   for (const JsonValue& name : targets.items()) {
     if (!name.is_text() || name.text().starts_with("re:") || name.text() == "Linear") {
-      group.fail("targets", "holds what is no layer's name (of several groups this program reads "
-                            "those that name their layers)");
+      group.fail("targets",
+                 "holds what is no layer's name (of several groups this program reads "
+                 "those that name their layers)");
     }
     if (config.scheme_of.emplace(name.text(), scheme).second) continue;
     group.fail("targets", fmt::format("holds {}, which an earlier group holds, too",

@@ -14,7 +14,7 @@ struct IntegerFileConfig {
   enum class Layout { int_quantized, pack_quantized, gptq };
 
   Layout layout = Layout::gptq;
-  IntegerScheme scheme;               ///< scale_type is in the files, not here
+  IntegerScheme scheme;  ///< scale_type is in the files, not here
   /// Of layers that are named, where the file has several schemes; then all packed layers are.
   std::map<std::string, IntegerScheme, std::less<>> scheme_of;
   bool has_whole_zero_points = true;  ///< gptq_v2; else they are stored less one

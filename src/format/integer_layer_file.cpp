@@ -45,8 +45,7 @@ IntegerLayerFile::IntegerLayerFile(const SafetensorsFolder& files, const model::
       has_whole_zero_points_(config.has_whole_zero_points),
       input_is_symmetric_(config.scheme.input_is_symmetric) {
   const auto named = config.scheme_of.find(layer.name);
-  const IntegerScheme& scheme =
-      named == config.scheme_of.end() ? config.scheme : named->second;
+  const IntegerScheme& scheme = named == config.scheme_of.end() ? config.scheme : named->second;
   sizes_.out_features = layer.out_features;
   sizes_.in_features = layer.in_features;
   sizes_.bits = scheme.bits;

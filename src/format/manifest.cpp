@@ -107,14 +107,14 @@ FileRecord record_of(const fs::path& file) {
 
 std::string manifest_text(const Manifest& manifest) {
   JsonValue document = JsonValue::object()
-                                 .set("manifest_version", kVersion)
-                                 .set("versions", object_of(manifest.versions))
-                                 .set("inputs", object_of(manifest.inputs))
-                                 .set("job", manifest.job)
-                                 .set("scores", manifest.scores)
-                                 .set("files", files_json(manifest.files))
-                                 .set("config", manifest.config)
-                                 .set("tensors", tensors_json(manifest.tensors));
+                           .set("manifest_version", kVersion)
+                           .set("versions", object_of(manifest.versions))
+                           .set("inputs", object_of(manifest.inputs))
+                           .set("job", manifest.job)
+                           .set("scores", manifest.scores)
+                           .set("files", files_json(manifest.files))
+                           .set("config", manifest.config)
+                           .set("tensors", tensors_json(manifest.tensors));
   if (!manifest.degraded.empty()) document.set("degraded", object_of(manifest.degraded));
   return document.to_text(2) + "\n";
 }

@@ -29,9 +29,9 @@ struct Manifest {
   std::map<std::string, std::string>
       inputs;       ///< digests by what they are of: "model/config.json", "tokenizer", "job"
   std::string job;  ///< as understood: YAML
-  JsonValue scores = JsonValue::object();   ///< perplexities, bits per weight; free in form
-  std::map<std::string, FileRecord> files;  ///< by name within the folder
-  JsonValue config;                         ///< config.json as it was meant; null: not recorded
+  JsonValue scores = JsonValue::object();       ///< perplexities, bits per weight; free in form
+  std::map<std::string, FileRecord> files;      ///< by name within the folder
+  JsonValue config;                             ///< config.json as it was meant; null: not recorded
   std::map<std::string, TensorRecord> tensors;  ///< all of them; empty: not recorded
   std::map<std::string, std::string> degraded;  ///< layers that failed at first, and what was done
 };

@@ -32,7 +32,7 @@ struct ModelCard {
   std::vector<Score> scores;
   std::vector<std::string> limits;  ///< sentences on where the model will not run, each once
   std::map<std::string, std::string> degraded;  ///< layers that failed at first, and what was done
-  std::string version;              ///< of this program
+  std::string version;                          ///< of this program
 };
 
 /// The whole text, Markdown with the header the model hub reads.

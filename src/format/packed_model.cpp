@@ -65,15 +65,14 @@ model::TensorToWrite converted_tensor(const PackedModel& packed, const std::stri
             [original, source](std::span<std::byte> out) { original.read_bytes(source, out); }};
   }
   const StoredType type = packed.stored_type;
-  return {name,
-          {dtype_of(type), info.shape},
-          [original, source, info, type](std::span<std::byte> out) {
-            // A copy, not the memory map: pages of the map would stay resident, all tensors' in the
-            // end.
-            std::vector<std::byte> stored(info.count() * size_of(info.dtype));
-            original.read_bytes(source, stored);
-            convert(source, info.dtype, stored, type, out);
-          }};
+  return {
+      name, {dtype_of(type), info.shape}, [original, source, info, type](std::span<std::byte> out) {
+        // A copy, not the memory map: pages of the map would stay resident, all tensors' in the
+        // end.
+        std::vector<std::byte> stored(info.count() * size_of(info.dtype));
+        original.read_bytes(source, stored);
+        convert(source, info.dtype, stored, type, out);
+      }};
 }
 
 model::TensorToWrite changed_tensor(const PackedModel& packed, const std::string& name,
@@ -157,8 +156,8 @@ class TensorList {
     new_ones_.clear();
   }
   void add_tied_head() {
-    tensors_.push_back(
-        current_tensor(packed_, std::string(model::kHeadName), std::string(model::embedding_name(packed_.config))));
+    tensors_.push_back(current_tensor(packed_, std::string(model::kHeadName),
+                                      std::string(model::embedding_name(packed_.config))));
   }
   std::vector<model::TensorToWrite> take() { return std::move(tensors_); }
 

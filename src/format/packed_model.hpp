@@ -22,8 +22,8 @@ struct ChangedTensor {
 };
 
 struct PackedModel {
-  const model::ModelConfig& config;          ///< of the original
-  OriginalTensors original;  ///< its folder outlives the tensors: they are copied from it
+  const model::ModelConfig& config;  ///< of the original
+  OriginalTensors original;          ///< its folder outlives the tensors: they are copied from it
   /// By layer ("model.layers.3.mlp.up_proj"): what replaces "<layer>.weight", and "<layer>.bias"
   /// where it is among them.
   std::map<std::string, std::vector<model::TensorToWrite>> layers;

@@ -12,7 +12,7 @@ struct AttentionHead {
   MatrixView<const float> keys;    ///< (start + length, head_dim)
   MatrixView<const float> values;  ///< (start + length, head_dim)
   std::optional<std::size_t>
-      window;  ///< positions a query sees, its own included; none: all before it
+      window;             ///< positions a query sees, its own included; none: all before it
   std::size_t start = 0;  ///< position of the first query; keys and values begin at position 0
 };
 

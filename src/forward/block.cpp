@@ -37,7 +37,7 @@ struct BlockScratch {
   }
 
   static constexpr std::size_t kTile = BlockForward::kTokenTile;
-  Matrix<float> normed, q, k, v, mlp_hidden;          // a row for each token of the batch
+  Matrix<float> normed, q, k, v, mlp_hidden;  // a row for each token of the batch
   linalg::ScratchPool up, rounded, kept, scores, weighted, shared;  // a tile for each thread
   std::optional<ExpertMixture> mixture;
 };
@@ -135,8 +135,8 @@ class BlockPass {
     if (has_mlp()) tell(InputRole::mlp_hidden, scratch_.mlp_hidden);
     if (!scratch_.mixture || until_) return;
     scratch_.mixture->run(threads, weights_.mixture,
-                          scratch_.normed.view().middle_rows(0, hidden.rows),
-                          {length_, start_}, hidden, listener);
+                          scratch_.normed.view().middle_rows(0, hidden.rows), {length_, start_},
+                          hidden, listener);
   }
 
  private:

@@ -142,7 +142,8 @@ struct PlainBlock {
       *best = -1;
     }
     double total = 1;
-    if (config.normalizes_expert_weights) total = std::accumulate(chosen.begin(), chosen.end(), 0.0);
+    if (config.normalizes_expert_weights)
+      total = std::accumulate(chosen.begin(), chosen.end(), 0.0);
     Vector out(x.size());
     const auto add = [&](double weight, const Vector& y) {
       for (std::size_t i = 0; i < y.size(); ++i) out[i] += weight * y[i];

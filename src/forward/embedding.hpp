@@ -87,7 +87,7 @@ class EmbeddingAndHead {
 
   model::ModelConfig config_;
   const model::TensorSource* source_ = nullptr;  // where the matrices are; null: in memory
-  Matrix<float> embedding_;  // (vocab_size, hidden_size)
+  Matrix<float> embedding_;                      // (vocab_size, hidden_size)
   Matrix<float> positions_;  // (max_positions + kPositionOffset, hidden_size); empty when rotary
   Matrix<float> head_;       // empty when tied
   NormWeights final_norm_;

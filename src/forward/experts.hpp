@@ -65,7 +65,8 @@ Choice choose_experts(std::span<const float> logits, std::size_t count, bool nor
 /// expert_size) a thread, with compensation one of the larger of the two more.
 class ExpertMixture {
  public:
-  /// What the batch's tokens are: sequences of @p length, which stand at position @p start in theirs.
+  /// What the batch's tokens are: sequences of @p length, which stand at position @p start in
+  /// theirs.
   struct Sequences {
     std::size_t length = 0, start = 0;
   };

@@ -15,7 +15,8 @@ PackedWeight::PackedWeight(MatrixView<const float> weight, Transposed transposed
     : order_(order),
       out_features_(transposed == Transposed::no ? weight.rows : weight.cols),
       in_features_(transposed == Transposed::no ? weight.cols : weight.rows) {
-  const bool is_empty = weight.rows == 0 || weight.cols == 0;  // nothing to pack, but it has a shape
+  const bool is_empty =
+      weight.rows == 0 || weight.cols == 0;  // nothing to pack, but it has a shape
   if (order == WeightOrder::plain || is_empty) {
     keep_plain(weight, transposed);
   } else {

@@ -30,7 +30,8 @@ void transpose_block(MatrixView<const float> from, MatrixView<float> to) {
 
 void transpose(MatrixView<const float> from, MatrixView<float> to) {
   require(to.rows == from.cols && to.cols == from.rows, "transpose into a matrix of another shape");
-  const std::size_t full_rows = from.rows / kBlock * kBlock, full_cols = from.cols / kBlock * kBlock;
+  const std::size_t full_rows = from.rows / kBlock * kBlock,
+                    full_cols = from.cols / kBlock * kBlock;
   for (std::size_t i = 0; i < full_rows; i += kBlock) {
     for (std::size_t j = 0; j < full_cols; j += kBlock) {
       transpose_block(from.block(i, j, kBlock, kBlock), to.block(j, i, kBlock, kBlock));

@@ -24,8 +24,8 @@ inline constexpr std::size_t kNumInputRoles = 4;
 std::string_view name_of(InputRole role);  ///< "attention_input", ...
 InputRole input_of(LinearRole role);
 
-/// One of a block's inputs: that of the layers every token passes, or that of one expert, which sees
-/// the tokens routed to it. In order: by role, every token's first, then by expert.
+/// One of a block's inputs: that of the layers every token passes, or that of one expert, which
+/// sees the tokens routed to it. In order: by role, every token's first, then by expert.
 struct InputKey {
   InputRole role{};
   std::optional<std::size_t> expert;
@@ -53,8 +53,8 @@ struct TensorNames {
 };
 
 /// A row of the architecture table: how one model family differs from the others. All of them are
-/// pre-norm blocks of causal attention and an MLP, or a mixture of MLPs. The defaults are those of the family's
-/// configuration class in transformers.
+/// pre-norm blocks of causal attention and an MLP, or a mixture of MLPs. The defaults are those of
+/// the family's configuration class in transformers.
 struct Architecture {
   enum class Bias { never, always, by_key };         ///< by_key: config.json decides, default false
   enum class Window { never, by_value, by_switch };  ///< sliding_window; with use_sliding_window
@@ -78,9 +78,9 @@ struct Architecture {
   std::size_t default_window = 4096;  ///< 0: none
   double norm_epsilon = 1e-6;         ///< RMSNorm
   double rope_theta = 10000;
-  bool tied_embeddings = false;       ///< when config.json is silent, like the rest
-  std::size_t head_dim = 0;           ///< 0: hidden_size / num_attention_heads
-  std::size_t num_kv_heads = 0;       ///< 0: num_attention_heads
+  bool tied_embeddings = false;  ///< when config.json is silent, like the rest
+  std::size_t head_dim = 0;      ///< 0: hidden_size / num_attention_heads
+  std::size_t num_kv_heads = 0;  ///< 0: num_attention_heads
   std::size_t max_positions = 0;
 };
 
@@ -100,7 +100,7 @@ struct RoleRows {
 /// gate and up in another; each is a single layer then, with several parts that read one input.
 struct LinearLayer {
   std::size_t block = 0;
-  LinearRole role = LinearRole::q;  ///< of the first part
+  LinearRole role = LinearRole::q;    ///< of the first part
   std::optional<std::size_t> expert;  ///< whose it is, of a mixture's; none: every token passes it
   std::string name;    ///< "model.layers.3.self_attn.q_proj"; the weight is name + ".weight"
   std::string module;  ///< "self_attn.q_proj"
@@ -113,8 +113,8 @@ struct LinearLayer {
   RoleRows rows_of(LinearRole part) const;  ///< @pre the layer has this part
 };
 
-/// All linear layers of a block that can be quantized, in the order q, k, v, o, gate, up, down, then
-/// gate, up, down of each expert; the family may have no gate, and fused layers stand once.
+/// All linear layers of a block that can be quantized, in the order q, k, v, o, gate, up, down,
+/// then gate, up, down of each expert; the family may have no gate, and fused layers stand once.
 std::vector<LinearLayer> linear_layers(const ModelConfig& config, std::size_t block);
 /// The layer that serves @p role, maybe among others.
 /// @pre the family has a layer of this role

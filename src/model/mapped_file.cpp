@@ -75,7 +75,8 @@ void MappedFile::will_read(std::span<const std::byte> range) const {
 }
 void MappedFile::release(std::span<const std::byte> range) const {
   if (range.empty()) return;
-  // A page fault maps a whole window around it (Linux: 64 KiB): what it mapped beside the range goes too.
+  // A page fault maps a whole window around it (Linux: 64 KiB): what it mapped beside the range
+  // goes too.
   constexpr std::size_t kWindow = std::size_t{64} << 10;
   const auto before = static_cast<std::size_t>(range.data() - bytes_.data());
   const std::size_t begin = before - std::min(before, kWindow);

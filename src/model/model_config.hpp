@@ -44,9 +44,9 @@ struct ModelConfig {
   bool qkv_bias = false;
   bool o_bias = false;
   bool mlp_bias = false;
-  std::size_t num_experts = 0;           ///< of a block's mixture; 0: a plain MLP
-  std::size_t experts_per_token = 0;     ///< at most num_experts
-  std::size_t expert_size = 0;           ///< what intermediate_size is, of each expert
+  std::size_t num_experts = 0;             ///< of a block's mixture; 0: a plain MLP
+  std::size_t experts_per_token = 0;       ///< at most num_experts
+  std::size_t expert_size = 0;             ///< what intermediate_size is, of each expert
   bool normalizes_expert_weights = false;  ///< a token's weights of its experts sum to 1
   bool qk_norm = false;  ///< RMSNorm of each head's q and k before the rotation (Qwen3)
   std::string json;      ///< the whole file, for writers that extend it
@@ -58,8 +58,9 @@ struct ModelConfig {
 /// Reads and checks <folder>/config.json. Throws InputError with file, key, value and what is
 /// possible: unknown architecture, missing or impossible sizes, a variant of the family that is not
 /// computed here, a window that only some blocks have, a model that is already quantized (unless by
-/// a method whose weights format/ opens: "vptq", "compressed-tensors", "gptq"). Keys the config leaves out get the default
-/// of the family's class in transformers. torch_dtype is ignored: files say what they hold.
+/// a method whose weights format/ opens: "vptq", "compressed-tensors", "gptq"). Keys the config
+/// leaves out get the default of the family's class in transformers. torch_dtype is ignored: files
+/// say what they hold.
 ModelConfig read_model_config(const std::filesystem::path& folder);
 
 /// The same from text; @p origin names it in messages.

@@ -6,10 +6,11 @@
 
 namespace tessera::solver {
 
-void quantize_columns(const Matrix<float>& inverse_upper, const RoundColumn& round, ColumnTile& tile) {
+void quantize_columns(const Matrix<float>& inverse_upper, const RoundColumn& round,
+                      ColumnTile& tile) {
   const std::size_t n = inverse_upper.rows(), rows = tile.rows.size();
   const auto upper = inverse_upper.view();
-  Matrix<float> error(n, rows);     // e_q
+  Matrix<float> error(n, rows);       // e_q
   Matrix<float> panel(kPanel, rows);  // x_q of the present panel
   for (std::size_t begin = 0; begin < n; begin += kPanel) {
     const std::size_t width = std::min(kPanel, n - begin);
@@ -36,7 +37,8 @@ void quantize_columns(const Matrix<float>& inverse_upper, const RoundColumn& rou
   }
 }
 
-void quantize_columns_reference(const Matrix<float>& inverse_upper, const RoundColumn& round, ColumnTile& tile) {
+void quantize_columns_reference(const Matrix<float>& inverse_upper, const RoundColumn& round,
+                                ColumnTile& tile) {
   const std::size_t n = inverse_upper.rows(), rows = tile.rows.size();
   Matrix<double> error(n, rows);
   std::vector<float> x(rows);

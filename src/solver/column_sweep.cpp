@@ -9,7 +9,8 @@
 namespace tessera::solver {
 namespace {
 
-void subtract_product(MatrixView<const float> square, MatrixView<const float> change, MatrixView<float> gradient) {
+void subtract_product(MatrixView<const float> square, MatrixView<const float> change,
+                      MatrixView<float> gradient) {
   if (square.rows == 0) return;
   linalg::gemm(-1, square, linalg::Transposed::no, change, linalg::Transposed::no, 1, gradient);
 }
@@ -28,7 +29,8 @@ void sweep_columns(const Matrix<float>& square, const ImproveColumn& improve, Co
       const std::size_t q = begin + c;
       const float inverse_curvature = 1.0f / full(q, q);
       const float *present = tile.quantized.row(q), *gradient = tile.gradient.row(q);
-      for (std::size_t r = 0; r < rows; ++r) target[r] = present[r] + gradient[r] * inverse_curvature;
+      for (std::size_t r = 0; r < rows; ++r)
+        target[r] = present[r] + gradient[r] * inverse_curvature;
       const std::span<float> d(change.row(c), rows);
       std::ranges::fill(d, 0.0f);
       if (!improve(q, target, d)) continue;
@@ -41,7 +43,8 @@ void sweep_columns(const Matrix<float>& square, const ImproveColumn& improve, Co
     }
     if (!any_moved) continue;
     const auto moved = change.view().middle_rows(0, width);
-    subtract_product(full.block(0, begin, begin, width), moved, tile.gradient.view().middle_rows(0, begin));
+    subtract_product(full.block(0, begin, begin, width), moved,
+                     tile.gradient.view().middle_rows(0, begin));
     subtract_product(full.block(end, begin, n - end, width), moved,
                      tile.gradient.view().middle_rows(end, n - end));
   }

@@ -18,7 +18,8 @@ double loss_of(const ColumnTile& tile) {
   for (std::size_t p = 0; p < tile.weight.rows(); ++p) {
     const float *w = tile.weight.row(p), *q = tile.quantized.row(p), *g = tile.gradient.row(p);
     double row_loss = 0;
-    for (std::size_t r = 0; r < tile.rows.size(); ++r) row_loss += static_cast<double>(w[r] - q[r]) * g[r];
+    for (std::size_t r = 0; r < tile.rows.size(); ++r)
+      row_loss += static_cast<double>(w[r] - q[r]) * g[r];
     loss += row_loss;
   }
   return loss;

@@ -4,9 +4,9 @@
 
 namespace tessera::solver {
 
-/// Some output rows of a layer, transposed: row p of each matrix is the column at position p. Rows of W never influence
-/// each other (the loss tr(E H E^T) is a sum over them), so a tile is quantized by one thread from the first column to the
-/// last without talking to the others.
+/// Some output rows of a layer, transposed: row p of each matrix is the column at position p. Rows
+/// of W never influence each other (the loss tr(E H E^T) is a sum over them), so a tile is
+/// quantized by one thread from the first column to the last without talking to the others.
 struct ColumnTile {
   Tile rows;                ///< outputs of the layer
   Matrix<float> weight;     ///< (N, rows): what is to be quantized

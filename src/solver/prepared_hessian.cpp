@@ -75,8 +75,8 @@ std::size_t count_dead_columns(MatrixView<const double> hessian) {
   return dead;
 }
 
-std::vector<double> column_importance(MatrixView<const double> hessian, std::span<const float> scale,
-                                      double damp_fraction) {
+std::vector<double> column_importance(MatrixView<const double> hessian,
+                                      std::span<const float> scale, double damp_fraction) {
   const double mean = mean_diagonal(hessian);
   const double damp = damp_fraction * typical_diagonal(hessian) / mean;
   std::vector<double> importance(hessian.rows);

@@ -15,8 +15,8 @@ namespace tessera::store {
 
 inline constexpr std::size_t kSealBytes = 512;
 
-/// Fills in the seal of a complete file whose first kSealBytes are free; returns the SHA-256 of what
-/// follows the seal, which stands for the file. Throws MachineError when it cannot be read or
+/// Fills in the seal of a complete file whose first kSealBytes are free; returns the SHA-256 of
+/// what follows the seal, which stands for the file. Throws MachineError when it cannot be read or
 /// written.
 std::string seal(const std::filesystem::path& file);
 

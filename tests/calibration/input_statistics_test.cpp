@@ -188,7 +188,8 @@ TEST(InputStatistics, LeavesOutWhatIsCompensated) {
       return std::fabs(x(t, a)) > std::fabs(x(t, b));
     });
     for (const std::size_t i : {order[2], order[3]}) {
-      for (const std::size_t j : {order[2], order[3]}) wanted(i, j) += double{x(t, i)} * double{x(t, j)};
+      for (const std::size_t j : {order[2], order[3]})
+        wanted(i, j) += double{x(t, i)} * double{x(t, j)};
     }
   }
   for (std::size_t i = 0; i < 4; ++i) {

@@ -108,8 +108,7 @@ TEST(CommandLine, RealNumbersHaveARange) {
   EXPECT_TRUE(values.parse({"job.yaml", "--share", "1e-3"}));
   EXPECT_EQ(values.share, 1e-3);
   for (const char* bad : {"-0.1", "1.01", "nan", "half", "", "0.5x"}) {
-    expect_refusal({"job.yaml", std::string("--share=") + bad},
-                   HasSubstr(std::string("share")));
+    expect_refusal({"job.yaml", std::string("--share=") + bad}, HasSubstr(std::string("share")));
   }
   expect_refusal({"job.yaml", "--share", "2"},
                  HasSubstr("--share is \"2\" (it must be a number from 0 to 1)"));

@@ -45,7 +45,8 @@ TEST(Agreement, KeepsWhoIsAtFault) {
     };
     EXPECT_THROW(with(MachineError("disk full"))(), MachineError);
     EXPECT_THROW(with(Bug("impossible"))(), Bug);
-    const std::filesystem::filesystem_error refused("rename", std::error_code(EACCES, std::generic_category()));
+    const std::filesystem::filesystem_error refused(
+        "rename", std::error_code(EACCES, std::generic_category()));
     if (comm.is_first()) {
       EXPECT_THROW(with(refused)(), std::filesystem::filesystem_error);
     } else {

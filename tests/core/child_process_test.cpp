@@ -18,7 +18,7 @@ const StopFlag kGoOn;
 
 TEST(ChildProcess, HandsOnEveryLineAndTheExitCode) {
   std::vector<std::string> heard;
-  const auto result = run_child({"sh", "-c", "echo out; echo err >&2; printf last; exit 3"}, kGoOn, 
+  const auto result = run_child({"sh", "-c", "echo out; echo err >&2; printf last; exit 3"}, kGoOn,
                                 [&](const std::string& line) { heard.push_back(line); });
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_THAT(heard, ElementsAre("out", "err", "last"));
@@ -32,7 +32,8 @@ TEST(ChildProcess, KeepsTheLastLinesOfATalker) {
 }
 
 TEST(ChildProcess, PassesArgumentsAsTheyAre) {
-  const auto result = run_child({"printf", "%s\n", "a b", "$HOME", ""}, kGoOn, [](const std::string&) {});
+  const auto result =
+      run_child({"printf", "%s\n", "a b", "$HOME", ""}, kGoOn, [](const std::string&) {});
   EXPECT_THAT(result.said, ElementsAre("a b", "$HOME", ""));
 }
 
@@ -55,7 +56,8 @@ TEST(ChildProcess, EndsItWhenTheRunIsToStop) {
 
 TEST(ChildProcess, MayHaveASessionOfItsOwn) {
   for (const bool own : {false, true}) {
-    const pid_t child = start_child({"sleep", "60"}, {.in = {}, .out = {}, .err = {}, .own_session = own});
+    const pid_t child =
+        start_child({"sleep", "60"}, {.in = {}, .out = {}, .err = {}, .own_session = own});
     EXPECT_EQ(getsid(child), own ? child : getsid(0));
     kill(child, SIGKILL);
     EXPECT_EQ(wait_for_child(child), 128 + SIGKILL);

@@ -54,7 +54,8 @@ bool is_below(int fd) {
   return is_below(path);
 }
 
-/// By system calls, which nothing here counts; at once, because the program ends without clearing up.
+/// By system calls, which nothing here counts; at once, because the program ends without clearing
+/// up.
 void tell(long calls) {
   static const char* const file = getenv("FAILING_COUNT");
   static const long fd =

@@ -213,8 +213,8 @@ TEST_F(Redo, NamesWhatDependsOnTheLayers) {
   EXPECT_THAT(stale.scales, IsEmpty());
   EXPECT_THAT(stale.shards, ElementsAre("model.safetensors"));
   EXPECT_THAT(stale.residuals, ElementsAre("decdec_residual.safetensors"));
-  EXPECT_THAT(stale.scores, ElementsAre(HasSubstr("evaluation/divergence-"),
-                                        HasSubstr("evaluation/quantized-")));
+  EXPECT_THAT(stale.scores,
+              ElementsAre(HasSubstr("evaluation/divergence-"), HasSubstr("evaluation/quantized-")));
   EXPECT_THAT(stale.papers, Contains("the gate's verdict"));
   EXPECT_THAT(stale.kept,
               ElementsAre("the calibration of 3 blocks", "20 layers", "the score of the original"));

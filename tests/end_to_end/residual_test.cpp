@@ -172,7 +172,8 @@ TEST_F(ResidualJob, ScoresBothProtocols) {
   EXPECT_EQ(jobs::score_compensated(run, job_.output.dir, {config, *weights, ""}, request, tokens,
                                     {17})[0]
                 .score.num_tokens,
-            3U) << "one token of each window";
+            3U)
+      << "one token of each window";
   request.prompt_tokens = 16;
   EXPECT_THAT(
       [&] {

@@ -111,10 +111,9 @@ TEST_F(Compensated, OfNoChannelsIsThePackedModelToTheBit) {
 
 // All channels: the same products as with the decoded residual added to the weights.
 TEST_F(Compensated, OfAllChannelsIsTheMendedModel) {
-  for (const auto& config :
-       {test::tiny_config(), test::tiny_opt_config(), test::tiny_phi3_config(),
-        test::tiny_mixture_config("MixtralForCausalLM"),
-        test::tiny_mixture_config("Qwen2MoeForCausalLM")}) {
+  for (const auto& config : {test::tiny_config(), test::tiny_opt_config(), test::tiny_phi3_config(),
+                             test::tiny_mixture_config("MixtralForCausalLM"),
+                             test::tiny_mixture_config("Qwen2MoeForCausalLM")}) {
     make(config);
     expect_near(compensated(at(1024)), losses(mended_));
     expect_near(compensated(at(1024), ResidualForm::fetched), losses(mended_));

@@ -204,7 +204,9 @@ TEST(SchemesOf, DifferInNothingElse) {
     return std::string();
   };
   const RandomIntegers wanted{.out_features = 64, .in_features = 64, .group_size = 32};
-  EXPECT_THAT(refused(wanted, [](auto& w) { w.bits = 8; }, kGptq), HasSubstr("differ in bits"));
+  EXPECT_THAT(refused(
+                  wanted, [](auto& w) { w.bits = 8; }, kGptq),
+              HasSubstr("differ in bits"));
   const auto other_scales = [](auto& w) { w.bits = 8, w.scale_type = StoredType::float32; };
   EXPECT_THAT(refused(wanted, other_scales, kCompressed), HasSubstr("the type of their scales"));
   const auto ragged = [](auto& w) { w.bits = 8, w.group_size = 48; };

@@ -112,8 +112,7 @@ TEST(Extend, GivesTheSameBitsOnAnyNumberOfThreads) {
 
 /// Keeps one channel, which depends on the position.
 struct ChannelByPosition final : InputSelection {
-  void keep(std::span<const float> x, std::size_t position,
-            std::span<float> kept) const override {
+  void keep(std::span<const float> x, std::size_t position, std::span<float> kept) const override {
     for (std::size_t j = 0; j < x.size(); ++j) kept[j] = j == position * 7 % x.size() ? x[j] : 0;
   }
 };

@@ -56,7 +56,8 @@ TEST(MemoryPlan, LeavesHiddenStatesInFilesWhenTheyDoNotFit) {
   EXPECT_LT(tight.calibrate_bytes, kept - hidden / 2);
 }
 
-// A second triangle of each input while calibrating; two more squares, codes and tokens while solving.
+// A second triangle of each input while calibrating; two more squares, codes and tokens while
+// solving.
 TEST(MemoryPlan, CountsWhatResidualsTake) {
   QuantizeJob with = job(0);
   with.residual.bits = 4;
@@ -159,9 +160,10 @@ TEST(MemoryPlan, IsWithinATenthOfWhatWasMeasured) {
   EXPECT_EQ(planned.costliest_stage(), "evaluating");
 }
 
-// By hand, for a down projection of a 70B model whose vectors are clustered: the Hessian in fp64 and one
-// square in fp32; weights seven times (as they are, three forms in tiles, and the vectors thrice, each with an
-// eighth for its weight, and five numbers of a vector), indices of 2 bytes for 8 weights; the program itself.
+// By hand, for a down projection of a 70B model whose vectors are clustered: the Hessian in fp64
+// and one square in fp32; weights seven times (as they are, three forms in tiles, and the vectors
+// thrice, each with an eighth for its weight, and five numbers of a vector), indices of 2 bytes for
+// 8 weights; the program itself.
 TEST(MemoryPlan, ALargeLayersSolveHoldsItsHessianAndOneSquare) {
   model::ModelConfig large = config();
   large.hidden_size = 8192;

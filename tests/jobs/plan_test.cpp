@@ -1,5 +1,4 @@
 #include "jobs/plan.hpp"
-#include "jobs/planned_sizes.hpp"
 
 #include <set>
 
@@ -7,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
+#include "jobs/planned_sizes.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -130,7 +130,8 @@ TEST(Extras, AreKeptWhereSomethingReadsThem) {
   EXPECT_EQ(extras_of(job).k_chunk, 0u);
   QuantizeJob with_residuals;
   with_residuals.residual.k_chunk = 32;
-  EXPECT_EQ(extras_of(with_residuals), calibration::StatisticsExtras{}) << "bits is 0: none are made";
+  EXPECT_EQ(extras_of(with_residuals), calibration::StatisticsExtras{})
+      << "bits is 0: none are made";
   with_residuals.residual.bits = 4;
   EXPECT_EQ(extras_of(with_residuals).k_chunk, 32u);
   EXPECT_EQ(extras_of(with_residuals).sample.num_rows, 256u);

@@ -64,7 +64,8 @@ TEST(ReportHtml, DrawsPerplexityAgainstWhatIsFetched) {
   r.original = evaluation::Perplexity{20.0, 2.99, 4, 508, 128};
   r.quantized = evaluation::Perplexity{40.0, 3.69, 4, 508, 128};
   r.compensated = {{32, false, 30.0, 0.97, 1234}, {0, true, 28.0, 0.96, 1200}};
-  for (LayerReport& l : r.layers) l.compensation = {{residual::SelectionRule::bucket, 32, 0.25, 0.5}};
+  for (LayerReport& l : r.layers)
+    l.compensation = {{residual::SelectionRule::bucket, 32, 0.25, 0.5}};
   const std::string page = report_html(r);
   expect_balanced(page);
   EXPECT_THAT(page, HasSubstr("<td>50.0 %</td>"));

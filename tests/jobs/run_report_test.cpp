@@ -79,8 +79,10 @@ TEST(RunReport, SurvivesJsonWithALadder) {
   EXPECT_EQ(to_json(again).to_text(), text);
   EXPECT_EQ(again.layers[0].ladder.at(1).tried, "keep");
   EXPECT_TRUE(again.layers[0].is_kept);
-  EXPECT_THAT(quant_log_csv(again.layers),
-              testing::EndsWith(",\"dampening 0.05 failed (it is \"\"singular\"\"); keep held\",v=4 K=16,0.5,0.75\n"));
+  EXPECT_THAT(
+      quant_log_csv(again.layers),
+      testing::EndsWith(
+          ",\"dampening 0.05 failed (it is \"\"singular\"\"); keep held\",v=4 K=16,0.5,0.75\n"));
 }
 
 TEST(RunReport, SurvivesJsonWithoutScoresAndLayers) {
@@ -118,9 +120,9 @@ TEST(QuantLog, BeginsWithTheColumnsOthersRely) {
 }
 
 TEST(QuantLog, QuotesWhatSeparatesFields) {
-  EXPECT_THAT(
-      quant_log_csv(some_report().layers),
-      testing::EndsWith("\n0,mlp.up_proj,64,172,2.5,0.03,1.500,0.01,2,1,\"a b, \"\"c\"\"\",,v=4 K=16,0.5,0.75\n"));
+  EXPECT_THAT(quant_log_csv(some_report().layers),
+              testing::EndsWith("\n0,mlp.up_proj,64,172,2.5,0.03,1.500,0.01,2,1,\"a b, "
+                                "\"\"c\"\"\",,v=4 K=16,0.5,0.75\n"));
 }
 
 }  // namespace

@@ -193,9 +193,8 @@ TEST(ModelConfig, QuantizedModelsAreRefusedUnlessTheyAreOurs) {
   EXPECT_NO_THROW(
       parse({{"quantization_config", {{"quant_method", "vptq"}, {"layers", json::object()}}}}));
   EXPECT_NO_THROW(parse({{"quantization_config", nullptr}}));
-  EXPECT_THAT(
-      refusal({{"quantization_config", {{"quant_method", "awq"}}}}),
-      AllOf(HasSubstr("already quantized by 'awq'"), HasSubstr("Name the original model")));
+  EXPECT_THAT(refusal({{"quantization_config", {{"quant_method", "awq"}}}}),
+              AllOf(HasSubstr("already quantized by 'awq'"), HasSubstr("Name the original model")));
   EXPECT_THAT(refusal({{"quantization_config", json::object()}}), HasSubstr("already quantized"));
   EXPECT_THAT(refusal({{"quantization_config", 4}}), HasSubstr("an object is expected"));
 }

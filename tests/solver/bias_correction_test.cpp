@@ -1,9 +1,9 @@
 // Acceptance test 7 of aweq.md section 7.
 #include "solver/aweq/bias_correction.hpp"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 #include "tests/support/random_matrix.hpp"
 
@@ -30,7 +30,8 @@ struct Bench {
       }
       for (std::size_t i = 0; i < 12; ++i) {
         for (std::size_t j = 0; j <= i; ++j) {
-          hessian(i, j) += static_cast<double>(tokens(t, i)) * static_cast<double>(tokens(t, j)) / static_cast<double>(num_tokens);
+          hessian(i, j) += static_cast<double>(tokens(t, i)) * static_cast<double>(tokens(t, j)) /
+                           static_cast<double>(num_tokens);
         }
       }
     }
@@ -45,7 +46,8 @@ struct Bench {
     for (std::size_t t = 0; t < tokens.rows(); ++t) {
       double e = bias;
       for (std::size_t j = 0; j < 12; ++j) {
-        e += (static_cast<double>(quantized(i, j)) - static_cast<double>(weight(i, j))) * static_cast<double>(tokens(t, j));
+        e += (static_cast<double>(quantized(i, j)) - static_cast<double>(weight(i, j))) *
+             static_cast<double>(tokens(t, j));
       }
       sum += e;
       squares += e * e;
@@ -56,7 +58,8 @@ struct Bench {
 
 TEST(BiasCorrection, TakesTheMeanErrorAwayAndNeverAddsToTheSquared) {
   const Bench bench(500, 1.5);
-  const auto corrected = bench.correct(std::uint64_t{1} << 40);  // so many tokens that nothing is shrunk
+  const auto corrected =
+      bench.correct(std::uint64_t{1} << 40);  // so many tokens that nothing is shrunk
   ASSERT_EQ(corrected.change.size(), 70u);
   double before = 0, after = 0;
   for (std::size_t i = 0; i < 70; ++i) {
@@ -90,8 +93,8 @@ TEST(BiasCorrection, WithoutAMeanNothingChanges) {
   EXPECT_EQ(corrected.gain, 0);
 }
 
-/// Means of 2 and 0 among squares of 5 and 1: the gain is 4 / 6, and of 4 tokens that tell 16 with a
-/// spread of 1 the mean is trusted by 16 / 17.
+/// Means of 2 and 0 among squares of 5 and 1: the gain is 4 / 6, and of 4 tokens that tell 16 with
+/// a spread of 1 the mean is trusted by 16 / 17.
 TEST(BiasCorrection, AMeasuredMeanIsShrunkAlike) {
   const std::vector<double> mean = {2, 0}, square = {5, 1};
   const auto corrected = correct_mean_error(mean, square, 4);
@@ -103,7 +106,8 @@ TEST(BiasCorrection, AMeasuredMeanIsShrunkAlike) {
 
 TEST(BiasCorrection, AMeanBelowTheLeastGainIsLeft) {
   const std::vector<double> square = {1};
-  const std::vector<double> above = {std::sqrt(1.01 * kLeastGain)}, below = {std::sqrt(0.99 * kLeastGain)};
+  const std::vector<double> above = {std::sqrt(1.01 * kLeastGain)},
+                            below = {std::sqrt(0.99 * kLeastGain)};
   EXPECT_FALSE(correct_mean_error(above, square, 100).change.empty());
   EXPECT_TRUE(correct_mean_error(below, square, 100).change.empty());
   EXPECT_TRUE(correct_mean_error({}, {}, 0).change.empty());

@@ -1,8 +1,7 @@
-#include "solver/vptq/vector_columns.hpp"
-
 #include <gtest/gtest.h>
 
 #include "solver/layer_problem.hpp"
+#include "solver/vptq/vector_columns.hpp"
 #include "tests/solver/solver_fixtures.hpp"
 
 namespace tessera::solver {
@@ -15,7 +14,8 @@ struct Shape {
 
 class ColumnPass : public testing::TestWithParam<Shape> {};
 
-// Two roundings of one x can lie on either side of a border between centroids; from there on the two runs differ. The loss must not.
+// Two roundings of one x can lie on either side of a border between centroids; from there on the
+// two runs differ. The loss must not.
 TEST_P(ColumnPass, AgreesWithTheRecursion) {
   const Shape shape = GetParam();
   Threads threads(1);
@@ -29,7 +29,8 @@ TEST_P(ColumnPass, AgreesWithTheRecursion) {
     const Matrix<float> expected = tile.quantized.copy();
     quantize_columns(bench.inverse_upper, bench.layout.segments, bench.assigners, tile);
     loss += refresh_gradient(bench.square, tile);
-    for (std::size_t k = 0; k < expected.size(); ++k) different += expected.data()[k] != tile.quantized.data()[k] ? 1 : 0;
+    for (std::size_t k = 0; k < expected.size(); ++k)
+      different += expected.data()[k] != tile.quantized.data()[k] ? 1 : 0;
     total += expected.size();
   }
   EXPECT_LE(different, total / 50) << "of " << total;
@@ -37,8 +38,9 @@ TEST_P(ColumnPass, AgreesWithTheRecursion) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AwkwardShapes, ColumnPass,
-                         testing::Values(Shape{1, 1, 1, 2, 0}, Shape{3, 5, 4, 2, 0}, Shape{64, 63, 4, 16, 0},
-                                         Shape{64, 64, 4, 16, 0}, Shape{64, 65, 4, 16, 4}, Shape{130, 200, 6, 32, 8},
+                         testing::Values(Shape{1, 1, 1, 2, 0}, Shape{3, 5, 4, 2, 0},
+                                         Shape{64, 63, 4, 16, 0}, Shape{64, 64, 4, 16, 0},
+                                         Shape{64, 65, 4, 16, 4}, Shape{130, 200, 6, 32, 8},
                                          Shape{97, 129, 16, 8, 0}));
 
 TEST(ColumnPass, ErrorFeedbackBeatsPlainRounding) {
@@ -50,7 +52,8 @@ TEST(ColumnPass, ErrorFeedbackBeatsPlainRounding) {
     quantize_columns(bench.inverse_upper, bench.layout.segments, bench.assigners, tile);
     fed_back += refresh_gradient(bench.square, tile);
     for (std::size_t p = 0; p < 96; ++p) {
-      bench.assigners[0].assign({tile.weight.row(p), tile.rows.size()}, main_of(tile, bench.layout.segments[0], p), {},
+      bench.assigners[0].assign({tile.weight.row(p), tile.rows.size()},
+                                main_of(tile, bench.layout.segments[0], p), {},
                                 {tile.quantized.row(p), tile.rows.size()}, scratch);
     }
     plain += refresh_gradient(bench.square, tile);

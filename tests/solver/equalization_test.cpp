@@ -1,12 +1,13 @@
-// The acceptance tests 2 to 5 and 9 of aweq.md section 7; 1 and 6 stand in tests/jobs/equalized_weights_test.cpp, 7 in
-// bias_correction_test.cpp, 8 in tests/calibration/flat_statistics_test.cpp.
+// The acceptance tests 2 to 5 and 9 of aweq.md section 7; 1 and 6 stand in
+// tests/jobs/equalized_weights_test.cpp, 7 in bias_correction_test.cpp, 8 in
+// tests/calibration/flat_statistics_test.cpp.
 #include "solver/aweq/equalization.hpp"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "core/error.hpp"
 #include "tests/support/random_matrix.hpp"
@@ -36,7 +37,8 @@ struct Bench {
     for (std::size_t t = 0; t < num_tokens; ++t) {
       for (std::size_t i = 0; i < n; ++i) {
         for (std::size_t j = 0; j <= i; ++j) {
-          hessian(i, j) += static_cast<double>(tokens(t, i)) * static_cast<double>(tokens(t, j)) / static_cast<double>(num_tokens);
+          hessian(i, j) += static_cast<double>(tokens(t, i)) * static_cast<double>(tokens(t, j)) /
+                           static_cast<double>(num_tokens);
         }
       }
     }
@@ -74,7 +76,8 @@ TEST(EqualizingScale, AfterItBothRangesAreEqualInEveryChannel) {
   const auto input = bench.input();
   const auto s = equalizing_scale(input, kAweqRule);
   for (std::size_t j = 0; j < s.size(); ++j) {
-    const float x = (input.maximum[j] - input.minimum[j]) / s[j], w = bench.weight_range(j, false) * s[j];
+    const float x = (input.maximum[j] - input.minimum[j]) / s[j],
+                w = bench.weight_range(j, false) * s[j];
     EXPECT_NEAR(x, w, 1e-5 * w) << j;
   }
 }
@@ -92,7 +95,8 @@ TEST(EqualizingScale, ReachesTheBoundOfTheObjective) {
     largest_x = std::max(largest_x, x / static_cast<double>(s[j]));
     largest_w = std::max(largest_w, w * static_cast<double>(s[j]));
   }
-  EXPECT_NEAR(products / (largest_x * largest_w), products / largest_product, 1e-5 * products / largest_product);
+  EXPECT_NEAR(products / (largest_x * largest_w), products / largest_product,
+              1e-5 * products / largest_product);
 }
 
 /// SmoothQuant's s = max|x|^a / max|w|^(1 - a), computed as its own code does.
@@ -149,11 +153,13 @@ TEST(EqualizingScale, ConstantAndDeadChannelsKeepTheirScale) {
 
 TEST(EqualizingScale, ARangeThatIsNotFiniteIsRefusedByName) {
   const Bench bench(6);
-  for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     auto input = bench.input();
     input.maximum[3] = bad;
-    EXPECT_THAT([&] { equalizing_scale(input, kAweqRule); },
-                ThrowsMessage<InputError>(AllOf(HasSubstr("block 3, mlp_input"), HasSubstr("channel 3"))));
+    EXPECT_THAT(
+        [&] { equalizing_scale(input, kAweqRule); },
+        ThrowsMessage<InputError>(AllOf(HasSubstr("block 3, mlp_input"), HasSubstr("channel 3"))));
   }
 }
 
@@ -169,13 +175,16 @@ TEST(Equalize, IsNeverWorseThanTheMembersOfItsFamily) {
     if (settings.integers.quantizes_input()) input.rows = bench.tokens.view().middle_rows(0, 50);
     const auto found = equalize(threads, input, settings, StoredType::float16);
     const std::vector<float> ones(24, 1.0f);
-    EXPECT_EQ(found.plain_error, scaled_error(threads, input, ones, settings.integers, StoredType::float16));
+    EXPECT_EQ(found.plain_error,
+              scaled_error(threads, input, ones, settings.integers, StoredType::float16));
     EXPECT_LE(found.error, found.plain_error);
     for (const ScaleRule& rule : {kAweqRule, kSmoothQuantRule}) {
       const auto s = equalizing_scale(input, rule);
-      EXPECT_LE(found.error, scaled_error(threads, input, s, settings.integers, StoredType::float16));
+      EXPECT_LE(found.error,
+                scaled_error(threads, input, s, settings.integers, StoredType::float16));
     }
-    EXPECT_TRUE(scheme != Scheme::w8a8 || found.error < 0.5 * found.plain_error);  // outlier channels
+    EXPECT_TRUE(scheme != Scheme::w8a8 ||
+                found.error < 0.5 * found.plain_error);  // outlier channels
   }
 }
 
@@ -191,7 +200,8 @@ TEST(Equalize, TakesTheRuleItIsTold) {
   settings.equalize = Equalize::fixed;
   settings.range = RangeKind::abs_max;
   settings.exponent = 0.8;
-  EXPECT_EQ(equalize(threads, bench.input(), settings, StoredType::float16).rule.to_text(), "abs_max ^ 0.80");
+  EXPECT_EQ(equalize(threads, bench.input(), settings, StoredType::float16).rule.to_text(),
+            "abs_max ^ 0.80");
 }
 
 }  // namespace

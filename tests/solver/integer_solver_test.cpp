@@ -1,8 +1,8 @@
 #include "solver/integer/integer_solver.hpp"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 #include "solver/column_pass.hpp"
 #include "solver/integer/integer_grid.hpp"
@@ -21,8 +21,9 @@ IntegerSettings settings_of(Scheme scheme, int group_size, bool symmetric) {
   return settings;
 }
 
-IntegerResult solve(const Matrix<float>& weight, const Matrix<double>& hessian, const IntegerSettings& settings,
-                    std::size_t num_threads = 1, StoredType type = StoredType::float16) {
+IntegerResult solve(const Matrix<float>& weight, const Matrix<double>& hessian,
+                    const IntegerSettings& settings, std::size_t num_threads = 1,
+                    StoredType type = StoredType::float16) {
   Threads threads(num_threads);
   return solve_integers(threads, {"layer", weight, hessian}, settings, 0.01, type);
 }
@@ -42,7 +43,8 @@ TEST(IntegerSolver, IntegersScalesAndZeroPointsAreInRangeWhateverTheShape) {
       for (const bool symmetric : {true, false}) {
         const auto [layer, report] = solve(weight, hessian, settings_of(scheme, group, symmetric));
         const unsigned largest = (1u << layer.bits) - 1;
-        EXPECT_EQ(layer.num_groups(), num_tiles(cols, std::min<std::size_t>(static_cast<std::size_t>(group), cols)));
+        EXPECT_EQ(layer.num_groups(),
+                  num_tiles(cols, std::min<std::size_t>(static_cast<std::size_t>(group), cols)));
         for (const auto code : layer.codes.span()) ASSERT_LE(code, largest);
         for (const auto zero : layer.zero_point.span()) {
           ASSERT_LE(zero, largest);
@@ -54,14 +56,16 @@ TEST(IntegerSolver, IntegersScalesAndZeroPointsAreInRangeWhateverTheShape) {
           ASSERT_EQ(rounded_to(StoredType::float16, scale), scale);
         }
         Threads threads(1);
-        EXPECT_DOUBLE_EQ(report.proxy_error,
-                         relative_proxy_error(threads, {"layer", weight, hessian}, dequantize(layer)));
+        EXPECT_DOUBLE_EQ(
+            report.proxy_error,
+            relative_proxy_error(threads, {"layer", weight, hessian}, dequantize(layer)));
       }
     }
   }
 }
 
-/// scale = 3 / 7.5 = 0.4 in halves 0.39990234375; -3 / 0.4 = -7.5 rounds half to even from the clamped code.
+/// scale = 3 / 7.5 = 0.4 in halves 0.39990234375; -3 / 0.4 = -7.5 rounds half to even from the
+/// clamped code.
 TEST(IntegerSolver, AHandWorkedRow) {
   Matrix<float> weight(1, 4);
   const float values[] = {3.0f, -3.0f, 0.5f, 0.0f};
@@ -69,16 +73,19 @@ TEST(IntegerSolver, AHandWorkedRow) {
   auto settings = settings_of(Scheme::w4a16, 4, true);
   settings.rounding = Rounding::rtn;
   settings.search_range = false;
-  const auto layer = solve(weight, test::random_hessian(4, 9, 1), settings, 1, StoredType::float32).layer;
+  const auto layer =
+      solve(weight, test::random_hessian(4, 9, 1), settings, 1, StoredType::float32).layer;
   EXPECT_FLOAT_EQ(layer.scale(0, 0), 0.4f);
-  EXPECT_EQ(layer.codes(0, 0), 15);                            // 7.5 + 8 clamps to 15: 2.8
+  EXPECT_EQ(layer.codes(0, 0), 15);                               // 7.5 + 8 clamps to 15: 2.8
   EXPECT_TRUE(layer.codes(0, 1) == 0 || layer.codes(0, 1) == 1);  // -7.5 + 8 lies between
-  EXPECT_EQ(layer.codes(0, 2), 9);                             // 1.25 rounds to 1
+  EXPECT_EQ(layer.codes(0, 2), 9);                                // 1.25 rounds to 1
   EXPECT_EQ(layer.codes(0, 3), 8);
   EXPECT_FLOAT_EQ(dequantize(layer)(0, 0), 2.8f);
 
-  settings.symmetric = false;  // the range -3 ... 3 in 15 steps: the same scale, zero at 7.5, rounded to 8
-  const auto free = solve(weight, test::random_hessian(4, 9, 1), settings, 1, StoredType::float32).layer;
+  settings.symmetric =
+      false;  // the range -3 ... 3 in 15 steps: the same scale, zero at 7.5, rounded to 8
+  const auto free =
+      solve(weight, test::random_hessian(4, 9, 1), settings, 1, StoredType::float32).layer;
   EXPECT_FLOAT_EQ(free.scale(0, 0), 0.4f);
   EXPECT_EQ(free.zero_point(0, 0), 8);
 }
@@ -117,7 +124,8 @@ TEST(IntegerSolver, OneAnswerForEveryNumberOfThreads) {
   const auto weight = test::random_matrix(130, 70, 6);
   const auto hessian = test::random_hessian(70, 300, 7);
   const auto settings = settings_of(Scheme::w3a16, 32, false);
-  const auto one = solve(weight, hessian, settings, 1).layer, three = solve(weight, hessian, settings, 3).layer;
+  const auto one = solve(weight, hessian, settings, 1).layer,
+             three = solve(weight, hessian, settings, 3).layer;
   EXPECT_TRUE(std::ranges::equal(one.codes.span(), three.codes.span()));
   EXPECT_TRUE(std::ranges::equal(one.scale.span(), three.scale.span()));
 }
@@ -137,13 +145,15 @@ TEST(IntegerSolver, OneScaleForATensor) {
   const auto weight = test::random_matrix(40, 12, 8);
   auto settings = settings_of(Scheme::w8a8, 64, true);
   settings.granularity = Granularity::tensor;
-  const auto layer = solve(weight, test::random_hessian(12, 50, 9), settings, 1, StoredType::float32).layer;
+  const auto layer =
+      solve(weight, test::random_hessian(12, 50, 9), settings, 1, StoredType::float32).layer;
   float largest = 0;
   for (const float w : weight.span()) largest = std::max(largest, std::fabs(w));
   for (const float scale : layer.scale.span()) EXPECT_FLOAT_EQ(scale, largest / 127.5f);
 }
 
-/// After scales were found again, no small change of one of them lowers the loss (in a type too fine to matter).
+/// After scales were found again, no small change of one of them lowers the loss (in a type too
+/// fine to matter).
 TEST(ReestimateScales, FindsTheMinimumAndKeepsTheGradientTrue) {
   const std::size_t rows = 9, cols = 40;
   Threads threads(1);

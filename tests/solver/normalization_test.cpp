@@ -1,8 +1,8 @@
 #include "solver/vptq/normalization.hpp"
 
-#include <gmock/gmock.h>
-
 #include <cmath>
+
+#include <gmock/gmock.h>
 
 #include "tests/support/random_matrix.hpp"
 
@@ -41,7 +41,8 @@ TEST(Normalization, NoneIsTheIdentity) {
 }
 
 TEST(Normalization, OneRowAndConstantColumnsGetScaleOne) {
-  const auto norm = normalize_columns(columns({{0.3f, 0.0f}, {0.3f, 0.0f}}), Normalization::mean_std, StoredType::float16);
+  const auto norm = normalize_columns(columns({{0.3f, 0.0f}, {0.3f, 0.0f}}),
+                                      Normalization::mean_std, StoredType::float16);
   EXPECT_EQ(norm.num_constant, 2);
   EXPECT_EQ(norm.scale, std::vector<float>(2, 1.0f));
   EXPECT_EQ(norm.bias[0], rounded_to(StoredType::float16, 0.3f));
@@ -49,7 +50,8 @@ TEST(Normalization, OneRowAndConstantColumnsGetScaleOne) {
 
 TEST(Normalization, ValuesSurviveTheStoredType) {
   for (const auto type : {StoredType::float16, StoredType::bfloat16}) {
-    const auto norm = normalize_columns(test::random_matrix(37, 11, 5), Normalization::mean_std, type);
+    const auto norm =
+        normalize_columns(test::random_matrix(37, 11, 5), Normalization::mean_std, type);
     for (std::size_t j = 0; j < 11; ++j) {
       EXPECT_EQ(norm.scale[j], rounded_to(type, norm.scale[j]));
       EXPECT_EQ(norm.bias[j], rounded_to(type, norm.bias[j]));
@@ -60,7 +62,8 @@ TEST(Normalization, ValuesSurviveTheStoredType) {
 
 TEST(Normalization, OutOfHalfRangeNamesTheColumnAndTheWayOut) {
   try {
-    normalize_columns(columns({{1, 1e6f}, {1, 3e6f}}), Normalization::mean_std, StoredType::float16);
+    normalize_columns(columns({{1, 1e6f}, {1, 3e6f}}), Normalization::mean_std,
+                      StoredType::float16);
     FAIL() << "a mean of 2e6 was stored in 16 bits";
   } catch (const InputError& error) {
     EXPECT_THAT(error.what(), HasSubstr("column 1 has mean 2000000"));

@@ -40,7 +40,8 @@ double inverse_error(const Prepared& h) {
       double sum = i == j ? -1 : 0;
       for (std::size_t k = 0; k < n; ++k) {
         double inverse = 0;  // (U^T U)(i, k)
-        for (std::size_t m = 0; m <= std::min(i, k); ++m) inverse += double(h.inverse_upper(m, i)) * h.inverse_upper(m, k);
+        for (std::size_t m = 0; m <= std::min(i, k); ++m)
+          inverse += double(h.inverse_upper(m, i)) * h.inverse_upper(m, k);
         sum += inverse * h.square(k, j);
       }
       worst = std::max(worst, std::abs(sum));
@@ -68,7 +69,8 @@ TEST(PreparedHessian, FactorBelongsToTheScaledPermutedMatrix) {
   for (std::size_t j = 0; j < n; ++j) mean += h(j, j) / static_cast<double>(n);
   for (std::size_t p = 0; p < n; ++p) {
     for (std::size_t q = 0; q < n; ++q) {
-      const double expected = (h(perm[p], perm[q]) / mean + (p == q ? 0.01 : 0)) * scale[perm[p]] * scale[perm[q]];
+      const double expected =
+          (h(perm[p], perm[q]) / mean + (p == q ? 0.01 : 0)) * scale[perm[p]] * scale[perm[q]];
       EXPECT_NEAR(prepared.square(p, q), expected, 1e-6 * std::abs(expected) + 1e-12);
     }
   }
@@ -80,7 +82,8 @@ TEST(PreparedHessian, ImportanceIsItsDiagonal) {
   const std::vector<float> scale{1, 2, 3, 4, 5};
   const auto importance = column_importance(h, scale, 0.02);
   const auto prepared = prepare(h, scale, identity(5), 0.02);
-  for (std::size_t j = 0; j < 5; ++j) EXPECT_FLOAT_EQ(prepared.square(j, j), static_cast<float>(importance[j]));
+  for (std::size_t j = 0; j < 5; ++j)
+    EXPECT_FLOAT_EQ(prepared.square(j, j), static_cast<float>(importance[j]));
 }
 
 TEST(PreparedHessian, NoInputAtAllIsPureDamping) {

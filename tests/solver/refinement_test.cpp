@@ -1,8 +1,8 @@
 #include "solver/vptq/refinement.hpp"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 #include "solver/vptq/centroid_reestimation.hpp"
 #include "tests/solver/solver_fixtures.hpp"
@@ -45,7 +45,7 @@ TEST(CentroidReestimation, TheGradientVanishesAtItsResult) {
   double moved = 0, size = 0;
   for (std::size_t c = 0; c < 16; ++c) {
     for (std::size_t t = 0; t < 4; ++t) {
-      moved += std::pow(again(c, t) , 2);
+      moved += std::pow(again(c, t), 2);
       size += std::pow(best.main(c, t), 2);
     }
   }
@@ -59,10 +59,12 @@ TEST(CentroidReestimation, IterativeComesNearTheDenseResult) {
     quantize(bench);
     const auto& codebook = bench.codebooks[0];
     const auto dense = centroid_change_dense(threads, bench.square, bench.tiles, codebook);
-    const auto iterative = centroid_change_iterative(threads, bench.square, bench.tiles, codebook, 60);
+    const auto iterative =
+        centroid_change_iterative(threads, bench.square, bench.tiles, codebook, 60);
     const auto apply = [&](const Matrix<double>& change) {
       Codebook moved = codebook.copy();
-      for (std::size_t k = 0; k < moved.main.size(); ++k) moved.main.data()[k] += static_cast<float>(change.data()[k]);
+      for (std::size_t k = 0; k < moved.main.size(); ++k)
+        moved.main.data()[k] += static_cast<float>(change.data()[k]);
       for (std::size_t k = 0; k < moved.residual.size(); ++k) {
         moved.residual.data()[k] += static_cast<float>(change.data()[moved.main.size() + k]);
       }
@@ -101,8 +103,8 @@ TEST(Refinement, EveryRoundGainsOrStops) {
     settings.refine_rounds = rounds;
     Workbench bench(threads, 64, 80, settings);
     quantize(bench);
-    const double loss = refine(threads, bench.square, bench.layout.segments, bench.tiles, bench.codebooks,
-                               settings, StoredType::float16);
+    const double loss = refine(threads, bench.square, bench.layout.segments, bench.tiles,
+                               bench.codebooks, settings, StoredType::float16);
     EXPECT_LT(loss, previous) << rounds;
     previous = loss;
   }

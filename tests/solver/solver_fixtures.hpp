@@ -2,9 +2,9 @@
 #include <string>
 #include <vector>
 
+#include "solver/prepared_hessian.hpp"
 #include "solver/vptq/codebook_training.hpp"
 #include "solver/vptq/vector_columns.hpp"
-#include "solver/prepared_hessian.hpp"
 #include "tests/support/random_matrix.hpp"
 
 namespace tessera::solver {
@@ -22,7 +22,9 @@ struct Workbench {
   std::vector<VectorAssigner> assigners;
 
   Workbench(Threads& threads, std::size_t rows, std::size_t cols, const VptqSettings& s)
-      : settings(s), weight(test::random_matrix(rows, cols, 1)), hessian(test::random_hessian(cols, 4 * cols, 2)) {
+      : settings(s),
+        weight(test::random_matrix(rows, cols, 1)),
+        hessian(test::random_hessian(cols, 4 * cols, 2)) {
     norm = normalize_columns(weight, settings.normalize, StoredType::float16);
     const auto importance = column_importance(hessian, norm.scale, 0.01);
     layout = lay_out_columns(rows, importance, settings);
@@ -30,8 +32,10 @@ struct Workbench {
     square = prepared_square(hessian, norm.scale, layout.perm, 0.01);
     tiles = make_row_tiles(threads, weight, norm, layout);
     std::vector<float> by_position;
-    for (const auto column : layout.perm) by_position.push_back(static_cast<float>(importance[column]));
-    codebooks = train_codebooks(threads, tiles, layout, by_position, settings, "layer", StoredType::float16);
+    for (const auto column : layout.perm)
+      by_position.push_back(static_cast<float>(importance[column]));
+    codebooks = train_codebooks(threads, tiles, layout, by_position, settings, "layer",
+                                StoredType::float16);
     for (const Codebook& codebook : codebooks) {
       assigners.emplace_back(codebook, static_cast<std::size_t>(settings.residual_candidates));
     }

@@ -1,9 +1,9 @@
 #include "solver/vptq/vector_assigner.hpp"
 
-#include <gmock/gmock.h>
-
 #include <cmath>
 #include <limits>
+
+#include <gmock/gmock.h>
 
 #include "tests/support/random_matrix.hpp"
 
@@ -43,9 +43,11 @@ struct Assigned {
   std::vector<std::uint16_t> main, residual;
   std::vector<float> values;
 };
-Assigned assign(const VectorAssigner& assigner, std::span<const float> column, std::size_t v, bool has_residual) {
+Assigned assign(const VectorAssigner& assigner, std::span<const float> column, std::size_t v,
+                bool has_residual) {
   const std::size_t count = (column.size() + v - 1) / v;
-  Assigned a{std::vector<std::uint16_t>(count), std::vector<std::uint16_t>(has_residual ? count : 0),
+  Assigned a{std::vector<std::uint16_t>(count),
+             std::vector<std::uint16_t>(has_residual ? count : 0),
              std::vector<float>(column.size())};
   VectorAssigner::Scratch scratch;
   assigner.assign(column, a.main, a.residual, a.values, scratch);
@@ -72,21 +74,24 @@ TEST(VectorAssigner, HandWorkedWithARaggedEnd) {
 TEST(VectorAssigner, AllCandidatesFindTheBestSum) {
   for (const std::size_t v : {1, 3, 4, 8}) {
     for (const std::size_t count : {1, 15, 16, 17, 40}) {
-      const auto codebook = codebook_of(v, test::random_matrix(16, v, 1), test::random_matrix(8, v, 2));
+      const auto codebook =
+          codebook_of(v, test::random_matrix(16, v, 1), test::random_matrix(8, v, 2));
       const VectorAssigner assigner(codebook, 16);
       const auto column = test::random_matrix(1, count * v, 3);
       const auto a = assign(assigner, column.span(), v, true);
       for (std::size_t i = 0; i < count; ++i) {
         const auto x = column.span().subspan(i * v, v);
         const double best = best_distance(codebook, x);
-        EXPECT_LE(distance(x, std::span(a.values).subspan(i * v, v)), best * (1 + 1e-5) + 1e-6) << "v " << v << " vector " << i;
+        EXPECT_LE(distance(x, std::span(a.values).subspan(i * v, v)), best * (1 + 1e-5) + 1e-6)
+            << "v " << v << " vector " << i;
       }
     }
   }
 }
 
 TEST(VectorAssigner, FewerCandidatesAreNeverBetterThanAll) {
-  const auto codebook = codebook_of(4, test::random_matrix(64, 4, 1), test::random_matrix(16, 4, 2));
+  const auto codebook =
+      codebook_of(4, test::random_matrix(64, 4, 1), test::random_matrix(16, 4, 2));
   const auto column = test::random_matrix(1, 400, 3);
   double previous = std::numeric_limits<double>::infinity();
   for (const std::size_t candidates : {1, 4, 64}) {

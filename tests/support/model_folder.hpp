@@ -33,9 +33,9 @@ inline std::string tiny_phi3_json(const std::string& more = "") {
 /// of 8. @p family: "Mixtral", "Qwen2Moe", "Qwen3Moe"
 inline std::string tiny_mixture_json(const std::string& family, int num_experts = 4,
                                      int experts_per_token = 2) {
-  const std::string experts =
-      family == "Mixtral" ? R"("intermediate_size": 32, "num_local_experts": )"
-                          : R"("intermediate_size": 96, "moe_intermediate_size": 32,
+  const std::string experts = family == "Mixtral"
+                                  ? R"("intermediate_size": 32, "num_local_experts": )"
+                                  : R"("intermediate_size": 96, "moe_intermediate_size": 32,
                                "shared_expert_intermediate_size": 64, "num_experts": )";
   return R"({"architectures": [")" + family + R"(ForCausalLM"], )" + experts +
          std::to_string(num_experts) + R"(, "num_experts_per_tok": )" +

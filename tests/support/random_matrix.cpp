@@ -10,7 +10,8 @@ namespace tessera::test {
 Matrix<float> random_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed) {
   const CounterRandom random(seed, "random_matrix", "test");
   Matrix<float> matrix(rows, cols);
-  for (std::size_t i = 0; i < matrix.size(); ++i) matrix.data()[i] = static_cast<float>(random.normal(i));
+  for (std::size_t i = 0; i < matrix.size(); ++i)
+    matrix.data()[i] = static_cast<float>(random.normal(i));
   return matrix;
 }
 
@@ -26,7 +27,8 @@ Matrix<double> random_hessian(std::size_t n, std::size_t num_tokens, std::uint64
       x[j] = std::pow(10.0, random.uniform(j)) * common;
     }
     for (std::size_t i = 0; i < n; ++i) {
-      for (std::size_t j = 0; j < n; ++j) hessian(i, j) += x[i] * x[j] / static_cast<double>(num_tokens);
+      for (std::size_t j = 0; j < n; ++j)
+        hessian(i, j) += x[i] * x[j] / static_cast<double>(num_tokens);
     }
   }
   return hessian;

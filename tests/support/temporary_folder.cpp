@@ -1,8 +1,8 @@
 #include "tests/support/temporary_folder.hpp"
 
-#include <stdlib.h>
-
 #include <system_error>
+
+#include <stdlib.h>
 
 #include "core/error.hpp"
 
@@ -10,7 +10,8 @@ namespace tessera::test {
 
 TemporaryFolder::TemporaryFolder() {
   std::string pattern = (std::filesystem::temp_directory_path() / "tessera-test-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw MachineError::from_errno("cannot create " + pattern);
+  if (::mkdtemp(pattern.data()) == nullptr)
+    throw MachineError::from_errno("cannot create " + pattern);
   path_ = pattern;
 }
 

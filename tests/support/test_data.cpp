@@ -12,7 +12,9 @@ std::filesystem::path data_folder() {
 
 }  // namespace
 
-std::filesystem::path source_folder() { return TESSERA_SOURCE_DIR; }
+std::filesystem::path source_folder() {
+  return TESSERA_SOURCE_DIR;
+}
 
 std::optional<std::filesystem::path> test_data(const std::string& name) {
   const auto path = data_folder() / name;

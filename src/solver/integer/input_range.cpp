@@ -12,7 +12,8 @@ InputQuantization static_input(float low, float high, InputScale kind, StoredTyp
   if (kind == InputScale::dynamic_token) return input;
   input.is_dynamic = false;
   const bool is_symmetric = kind == InputScale::static_symmetric;
-  const float scale = rounded_to(scale_type, is_symmetric ? std::max(-low, high) / 127.5f : (high - low) / 255.0f);
+  const float scale =
+      rounded_to(scale_type, is_symmetric ? std::max(-low, high) / 127.5f : (high - low) / 255.0f);
   input.scale = scale > 0 && std::isfinite(1.0f / scale) ? scale : 1.0f;
   if (!is_symmetric) {
     input.zero_point =

@@ -95,8 +95,8 @@ IntegerResult solve_integers(Threads& threads, const LayerProblem& problem,
   if (settings.rounding == Rounding::rtn) {
     threads.for_each(tiles.size(), [&](std::size_t t) { round_columns(rule, layout, tiles[t]); });
   } else {
-    const Matrix<float> inverse_upper = prepared_inverse_upper(
-        threads, problem.hessian, ones, layout.perm, damp_fraction);
+    const Matrix<float> inverse_upper =
+        prepared_inverse_upper(threads, problem.hessian, ones, layout.perm, damp_fraction);
     // Sharing one scale, rows of a tensor are not independent: its scale stays.
     const int rounds =
         settings.effective_granularity() == Granularity::tensor ? 0 : settings.refine_rounds;

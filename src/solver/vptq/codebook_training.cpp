@@ -18,7 +18,8 @@ TrainingSet gather(Threads& threads, const std::vector<RowTile>& tiles, const Se
                    std::span<const float> importance) {
   const std::size_t v = segment.vector_len;
   std::vector<std::size_t> first(tiles.size() + 1, 0);  // of each tile inside a column
-  for (std::size_t t = 0; t < tiles.size(); ++t) first[t + 1] = first[t] + tiles[t].num_full_vectors(v);
+  for (std::size_t t = 0; t < tiles.size(); ++t)
+    first[t + 1] = first[t] + tiles[t].num_full_vectors(v);
   const std::size_t per_column = std::max<std::size_t>(first.back(), 1);
   TrainingSet set{Matrix<float>(v, per_column * segment.size()), {}};
   set.weights.resize(set.planes.cols());
@@ -27,7 +28,8 @@ TrainingSet gather(Threads& threads, const std::vector<RowTile>& tiles, const Se
     for (std::size_t i = 0; i < per_column; ++i) set.weights[j * per_column + i] = importance[p];
     for (std::size_t t = 0; t < tiles.size(); ++t) {
       const float* column = tiles[t].weight.row(p);
-      const std::size_t coordinates = first.back() > 0 ? tiles[t].num_full_vectors(v) * v : tiles[t].rows.size();
+      const std::size_t coordinates =
+          first.back() > 0 ? tiles[t].num_full_vectors(v) * v : tiles[t].rows.size();
       for (std::size_t r = 0; r < coordinates; ++r) {
         set.planes(r % v, j * per_column + first[t] + r / v) = column[r];
       }
@@ -36,7 +38,8 @@ TrainingSet gather(Threads& threads, const std::vector<RowTile>& tiles, const Se
   return set;
 }
 
-/// k-means with at most as many centroids as there are vectors; entries beyond stay zero and are never needed.
+/// k-means with at most as many centroids as there are vectors; entries beyond stay zero and are
+/// never needed.
 linalg::KmeansResult cluster(Threads& threads, const TrainingSet& set, std::size_t num_centroids,
                              const VptqSettings& settings, const CounterRandom& random) {
   linalg::KmeansSettings kmeans_settings;
@@ -47,11 +50,13 @@ linalg::KmeansResult cluster(Threads& threads, const TrainingSet& set, std::size
 
 Matrix<float> stored(const Matrix<float>& centroids, std::size_t num_centroids, StoredType type) {
   Matrix<float> codebook(num_centroids, centroids.cols());
-  for (std::size_t k = 0; k < centroids.size(); ++k) codebook.data()[k] = rounded_to(type, centroids.data()[k]);
+  for (std::size_t k = 0; k < centroids.size(); ++k)
+    codebook.data()[k] = rounded_to(type, centroids.data()[k]);
   return codebook;
 }
 
-void subtract_centroids(TrainingSet& set, const Matrix<float>& codebook, std::span<const std::uint32_t> index) {
+void subtract_centroids(TrainingSet& set, const Matrix<float>& codebook,
+                        std::span<const std::uint32_t> index) {
   for (std::size_t t = 0; t < set.planes.rows(); ++t) {
     float* plane = set.planes.row(t);
     for (std::size_t i = 0; i < index.size(); ++i) plane[i] -= codebook(index[i], t);
@@ -60,9 +65,10 @@ void subtract_centroids(TrainingSet& set, const Matrix<float>& codebook, std::sp
 
 }  // namespace
 
-std::vector<Codebook> train_codebooks(Threads& threads, const std::vector<RowTile>& tiles, const ColumnLayout& layout,
-                                      std::span<const float> importance, const VptqSettings& settings,
-                                      const std::string& layer_name, StoredType type) {
+std::vector<Codebook> train_codebooks(Threads& threads, const std::vector<RowTile>& tiles,
+                                      const ColumnLayout& layout, std::span<const float> importance,
+                                      const VptqSettings& settings, const std::string& layer_name,
+                                      StoredType type) {
   std::vector<Codebook> codebooks;
   for (const Segment& segment : layout.segments) {
     const std::string place = segment.is_outlier ? "outliers" : std::to_string(codebooks.size());
@@ -72,8 +78,9 @@ std::vector<Codebook> train_codebooks(Threads& threads, const std::vector<RowTil
     Codebook codebook{segment, stored(main.centroids, segment.num_centroids, type), {}};
     if (segment.num_res_centroids > 0) {
       subtract_centroids(set, codebook.main, main.index);
-      const auto residual = cluster(threads, set, segment.num_res_centroids, settings,
-                                    CounterRandom(settings.seed, layer_name, "residual codebook " + place));
+      const auto residual =
+          cluster(threads, set, segment.num_res_centroids, settings,
+                  CounterRandom(settings.seed, layer_name, "residual codebook " + place));
       codebook.residual = stored(residual.centroids, segment.num_res_centroids, type);
     }
     codebooks.push_back(std::move(codebook));

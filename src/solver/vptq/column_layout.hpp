@@ -8,7 +8,8 @@
 
 namespace tessera::solver {
 
-/// Columns that share codebooks: the outlier columns, or one group. Positions count permuted columns.
+/// Columns that share codebooks: the outlier columns, or one group. Positions count permuted
+/// columns.
 struct Segment {
   std::size_t begin = 0, end = 0;  ///< positions
   std::size_t vector_len = 0;
@@ -27,9 +28,10 @@ struct ColumnLayout {
   std::vector<std::string> remarks;  ///< what had to be changed against the settings, in sentences
 };
 
-/// @param importance (N): the diagonal of the objective's Hessian; with settings.permute, columns go by it downwards (ties by
-/// column). The first outlier_percent of the positions, plus what makes the groups equal, are outliers.
-/// Codebooks larger than the vectors that would use them are halved until they fit; said in remarks.
+/// @param importance (N): the diagonal of the objective's Hessian; with settings.permute, columns
+/// go by it downwards (ties by column). The first outlier_percent of the positions, plus what makes
+/// the groups equal, are outliers. Codebooks larger than the vectors that would use them are halved
+/// until they fit; said in remarks.
 ColumnLayout lay_out_columns(std::size_t out_features, std::span<const double> importance,
                              const VptqSettings& settings);
 

@@ -1,9 +1,9 @@
 #include "solver/vptq/normalization.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include <fmt/core.h>
 
 namespace tessera::solver {
 namespace {
@@ -26,7 +26,8 @@ std::vector<Affine> mean_and_deviation(MatrixView<const float> w) {
     }
   }
   std::vector<Affine> columns(w.cols);
-  for (std::size_t j = 0; j < w.cols; ++j) columns[j] = {std::sqrt(square[j] / rows), sum[j] / rows};
+  for (std::size_t j = 0; j < w.cols; ++j)
+    columns[j] = {std::sqrt(square[j] / rows), sum[j] / rows};
   return columns;
 }
 
@@ -47,9 +48,12 @@ std::vector<Affine> range_and_minimum(MatrixView<const float> w) {
 
 std::vector<Affine> affine_of(MatrixView<const float> weight, Normalization kind) {
   switch (kind) {
-    case Normalization::none: return std::vector<Affine>(weight.cols);
-    case Normalization::min_max: return range_and_minimum(weight);
-    case Normalization::mean_std: return mean_and_deviation(weight);
+    case Normalization::none:
+      return std::vector<Affine>(weight.cols);
+    case Normalization::min_max:
+      return range_and_minimum(weight);
+    case Normalization::mean_std:
+      return mean_and_deviation(weight);
   }
   throw Bug("a Normalization without a rule");
 }
@@ -63,18 +67,22 @@ ColumnNorm normalize_columns(MatrixView<const float> weight, Normalization kind,
   norm.scale.resize(weight.cols);
   norm.bias.resize(weight.cols);
   for (std::size_t j = 0; j < weight.cols; ++j) {
-    // A spread below the column's own rounding error is none: dividing by it would make noise out of nothing.
+    // A spread below the column's own rounding error is none: dividing by it would make noise out
+    // of nothing.
     const double tiny = 1e-7 * std::abs(columns[j].bias);
     float scale = rounded_to(type, static_cast<float>(columns[j].scale));
     if (columns[j].scale <= tiny || scale < 6.2e-5f) {
       if (columns[j].scale <= tiny) ++norm.num_constant;
-      scale = columns[j].scale <= tiny ? 1.0f : rounded_to(type, 6.2e-5f);  // above fp16's subnormals
+      scale =
+          columns[j].scale <= tiny ? 1.0f : rounded_to(type, 6.2e-5f);  // above fp16's subnormals
     }
     norm.scale[j] = scale;
     norm.bias[j] = rounded_to(type, static_cast<float>(columns[j].bias));
     if (!std::isfinite(norm.scale[j]) || !std::isfinite(norm.bias[j])) {
-      throw InputError(fmt::format("column {} has mean {} and spread {} (outside the range of the stored type). Set output.dtype: bfloat16.",
-                                   j, columns[j].bias, columns[j].scale));
+      throw InputError(
+          fmt::format("column {} has mean {} and spread {} (outside the range of the stored type). "
+                      "Set output.dtype: bfloat16.",
+                      j, columns[j].bias, columns[j].scale));
     }
   }
   return norm;

@@ -1,8 +1,8 @@
 #include "solver/vptq/refinement.hpp"
 
 #include "solver/vptq/centroid_reestimation.hpp"
-#include "solver/vptq/vector_columns.hpp"
 #include "solver/vptq/vector_assigner.hpp"
+#include "solver/vptq/vector_columns.hpp"
 
 namespace tessera::solver {
 namespace {
@@ -17,7 +17,8 @@ double total(Threads& threads, std::vector<RowTile>& tiles, Update update) {
   return sum;
 }
 
-/// Puts the codebook's values where its indices stand, and everything that depends on them; returns the loss.
+/// Puts the codebook's values where its indices stand, and everything that depends on them; returns
+/// the loss.
 double use_codebook(Threads& threads, const Matrix<float>& square, std::vector<RowTile>& tiles,
                     const Codebook& codebook) {
   const VectorAssigner assigner(codebook, 1);
@@ -34,7 +35,8 @@ double use_codebook(Threads& threads, const Matrix<float>& square, std::vector<R
 double sweep(Threads& threads, const Matrix<float>& square, const std::vector<Segment>& segments,
              std::vector<RowTile>& tiles, const std::vector<Codebook>& codebooks, int candidates) {
   std::vector<VectorAssigner> assigners;
-  for (const Codebook& codebook : codebooks) assigners.emplace_back(codebook, static_cast<std::size_t>(candidates));
+  for (const Codebook& codebook : codebooks)
+    assigners.emplace_back(codebook, static_cast<std::size_t>(candidates));
   return total(threads, tiles, [&](RowTile& tile) {
     sweep_columns(square, segments, assigners, tile);
     return loss_of(tile);
@@ -44,9 +46,10 @@ double sweep(Threads& threads, const Matrix<float>& square, const std::vector<Se
 }  // namespace
 
 double refine(Threads& threads, const Matrix<float>& square, const std::vector<Segment>& segments,
-              std::vector<RowTile>& tiles, std::vector<Codebook>& codebooks, const VptqSettings& settings,
-              StoredType type) {
-  double loss = total(threads, tiles, [&](RowTile& tile) { return refresh_gradient(square, tile); });
+              std::vector<RowTile>& tiles, std::vector<Codebook>& codebooks,
+              const VptqSettings& settings, StoredType type) {
+  double loss =
+      total(threads, tiles, [&](RowTile& tile) { return refresh_gradient(square, tile); });
   for (int round = 0; round < settings.refine_rounds; ++round) {
     const double before = loss;
     for (Codebook& codebook : codebooks) {

@@ -8,12 +8,13 @@
 
 namespace tessera::solver {
 
-/// Up to settings.refine_rounds rounds of centroid re-estimation and one sweep over the columns (vptq.md 8). The loss never
-/// rises: a re-estimated codebook that rounding made worse is put back. Ends early when a round gains less than kEnoughGain.
+/// Up to settings.refine_rounds rounds of centroid re-estimation and one sweep over the columns
+/// (vptq.md 8). The loss never rises: a re-estimated codebook that rounding made worse is put back.
+/// Ends early when a round gains less than kEnoughGain.
 /// @pre tiles hold indices and quantized values of @p codebooks; returns the loss tr(E H E^T)
 double refine(Threads& threads, const Matrix<float>& square, const std::vector<Segment>& segments,
-              std::vector<RowTile>& tiles, std::vector<Codebook>& codebooks, const VptqSettings& settings,
-              StoredType type);
+              std::vector<RowTile>& tiles, std::vector<Codebook>& codebooks,
+              const VptqSettings& settings, StoredType type);
 inline constexpr double kEnoughGain = 5e-4;
 
 }  // namespace tessera::solver

@@ -6,12 +6,13 @@
 namespace tessera::solver {
 namespace {
 
-constexpr std::size_t kLanes = 16;         // vectors that share a register
-constexpr std::size_t kTilesWanted = 32;   // enough to share out evenly; beyond that, taller tiles multiply faster
+constexpr std::size_t kLanes = 16;  // vectors that share a register
+constexpr std::size_t kTilesWanted =
+    32;  // enough to share out evenly; beyond that, taller tiles multiply faster
 constexpr std::size_t kMaxHeightFactor = 4;
 
-RowTile make_row_tile(MatrixView<const float> weight, const ColumnNorm& norm, const ColumnLayout& layout,
-                      Tile rows) {
+RowTile make_row_tile(MatrixView<const float> weight, const ColumnNorm& norm,
+                      const ColumnLayout& layout, Tile rows) {
   const std::size_t n = weight.cols;
   std::size_t shortest = layout.segments.front().vector_len;
   for (const Segment& segment : layout.segments) shortest = std::min(shortest, segment.vector_len);
@@ -40,14 +41,16 @@ RowTile make_row_tile(MatrixView<const float> weight, const ColumnNorm& norm, co
 std::size_t tile_height(std::size_t out_features, const std::vector<Segment>& segments) {
   std::size_t height = kLanes;
   for (const Segment& segment : segments) {
-    height = std::lcm(height, segment.is_outlier ? segment.vector_len : kLanes * segment.vector_len);
+    height =
+        std::lcm(height, segment.is_outlier ? segment.vector_len : kLanes * segment.vector_len);
   }
-  const std::size_t factor = std::clamp<std::size_t>(out_features / (height * kTilesWanted), 1, kMaxHeightFactor);
+  const std::size_t factor =
+      std::clamp<std::size_t>(out_features / (height * kTilesWanted), 1, kMaxHeightFactor);
   return height * factor;
 }
 
-std::vector<RowTile> make_row_tiles(Threads& threads, MatrixView<const float> weight, const ColumnNorm& norm,
-                                    const ColumnLayout& layout) {
+std::vector<RowTile> make_row_tiles(Threads& threads, MatrixView<const float> weight,
+                                    const ColumnNorm& norm, const ColumnLayout& layout) {
   const std::size_t height = tile_height(weight.rows, layout.segments);
   std::vector<RowTile> tiles(num_tiles(weight.rows, height));
   threads.for_each(tiles.size(), [&](std::size_t t) {

@@ -54,7 +54,8 @@ void VectorAssigner::assign(std::span<const float> column, std::span<std::uint16
     }
   }
   if (full * vector_len_ < column.size()) {
-    assign_ragged(column.subspan(full * vector_len_), main[full], residual_ ? &residual[full] : nullptr);
+    assign_ragged(column.subspan(full * vector_len_), main[full],
+                  residual_ ? &residual[full] : nullptr);
   }
   look_up(main, residual, quantized);
 }
@@ -62,8 +63,10 @@ void VectorAssigner::assign(std::span<const float> column, std::span<std::uint16
 void VectorAssigner::assign_main(std::size_t num_vectors, std::span<std::uint16_t> main,
                                  Scratch& scratch) const {
   scratch.index.resize(num_vectors);
-  linalg::nearest_centroid(scratch.planes.view().block(0, 0, vector_len_, num_vectors), main_, scratch.index);
-  for (std::size_t i = 0; i < num_vectors; ++i) main[i] = static_cast<std::uint16_t>(scratch.index[i]);
+  linalg::nearest_centroid(scratch.planes.view().block(0, 0, vector_len_, num_vectors), main_,
+                           scratch.index);
+  for (std::size_t i = 0; i < num_vectors; ++i)
+    main[i] = static_cast<std::uint16_t>(scratch.index[i]);
 }
 
 void VectorAssigner::assign_jointly(std::size_t num_vectors, std::span<std::uint16_t> main,
@@ -75,14 +78,16 @@ void VectorAssigner::assign_jointly(std::size_t num_vectors, std::span<std::uint
   const auto planes = scratch.planes.view().block(0, 0, vector_len_, n);
   linalg::nearest_centroids(planes, main_, scratch.nearest);
 
-  // What each candidate leaves over, candidate after candidate, so that one search finds all residual centroids.
+  // What each candidate leaves over, candidate after candidate, so that one search finds all
+  // residual centroids.
   make_room(scratch.rest, vector_len_, all);
   const float* centroid = main_.centroids().data;
   for (std::size_t t = 0; t < vector_len_; ++t) {
     for (std::size_t k = 0; k < candidates_; ++k) {
       const std::uint32_t* nearest = scratch.nearest.row(k);
       float* rest = scratch.rest.row(t) + k * n;
-      for (std::size_t i = 0; i < n; ++i) rest[i] = planes(t, i) - centroid[nearest[i] * vector_len_ + t];
+      for (std::size_t i = 0; i < n; ++i)
+        rest[i] = planes(t, i) - centroid[nearest[i] * vector_len_ + t];
     }
   }
   scratch.index.resize(all);
@@ -117,7 +122,8 @@ void VectorAssigner::assign_ragged(std::span<const float> vector, std::uint16_t&
   *residual = static_cast<std::uint16_t>(nearest_prefix(rest, residual_->centroids()));
 }
 
-void VectorAssigner::look_up(std::span<const std::uint16_t> main, std::span<const std::uint16_t> residual,
+void VectorAssigner::look_up(std::span<const std::uint16_t> main,
+                             std::span<const std::uint16_t> residual,
                              std::span<float> quantized) const {
   const float* centroid = main_.centroids().data;
   for (std::size_t first = 0, i = 0; first < quantized.size(); first += vector_len_, ++i) {

@@ -14,13 +14,18 @@ std::vector<std::size_t> segment_by_position(const std::vector<Segment>& segment
 /// Assigns a column's vectors and notes their indices in the tile.
 class VectorRounder {
  public:
-  VectorRounder(const std::vector<Segment>& segments, const std::vector<VectorAssigner>& assigners, RowTile& tile)
-      : segments_(segments), assigners_(assigners), segment_of_(segment_by_position(segments)), tile_(tile) {}
+  VectorRounder(const std::vector<Segment>& segments, const std::vector<VectorAssigner>& assigners,
+                RowTile& tile)
+      : segments_(segments),
+        assigners_(assigners),
+        segment_of_(segment_by_position(segments)),
+        tile_(tile) {}
 
   void operator()(std::size_t position, std::span<const float> x, std::span<float> chosen) {
     const Segment& segment = segments_[segment_of_[position]];
     assigners_[segment_of_[position]].assign(x, main_of(tile_, segment, position),
-                                             residual_of(tile_, segment, position), chosen, scratch_);
+                                             residual_of(tile_, segment, position), chosen,
+                                             scratch_);
   }
 
  private:
@@ -41,7 +46,8 @@ float distance(const float* values, const float* target, std::size_t length) {
 /// Proposes the nearest codebook vectors and takes those that are nearer than the present ones.
 class VectorImprover {
  public:
-  VectorImprover(const std::vector<Segment>& segments, const std::vector<VectorAssigner>& assigners, RowTile& tile)
+  VectorImprover(const std::vector<Segment>& segments, const std::vector<VectorAssigner>& assigners,
+                 RowTile& tile)
       : segments_(segments),
         assigners_(assigners),
         segment_of_(segment_by_position(segments)),
@@ -52,9 +58,11 @@ class VectorImprover {
 
   bool operator()(std::size_t position, std::span<const float> target, std::span<float> change) {
     const Segment& segment = segments_[segment_of_[position]];
-    const auto main = main_of(tile_, segment, position), residual = residual_of(tile_, segment, position);
+    const auto main = main_of(tile_, segment, position),
+               residual = residual_of(tile_, segment, position);
     assigners_[segment_of_[position]].assign(target, std::span(main_).first(main.size()),
-                                             std::span(residual_).first(residual.size()), quantized_, scratch_);
+                                             std::span(residual_).first(residual.size()),
+                                             quantized_, scratch_);
     bool any_moved = false;
     for (std::size_t i = 0; i < main.size(); ++i) {
       const bool is_same = main_[i] == main[i] && (residual.empty() || residual_[i] == residual[i]);
@@ -70,11 +78,12 @@ class VectorImprover {
   }
 
  private:
-  bool move(std::size_t position, std::size_t first, std::size_t length, std::span<const float> target,
-            std::span<float> change) {
+  bool move(std::size_t position, std::size_t first, std::size_t length,
+            std::span<const float> target, std::span<float> change) {
     float* present = tile_.quantized.row(position) + first;
     const float* offered = quantized_.data() + first;
-    if (!(distance(offered, &target[first], length) < distance(present, &target[first], length))) return false;
+    if (!(distance(offered, &target[first], length) < distance(present, &target[first], length)))
+      return false;
     for (std::size_t t = 0; t < length; ++t) {
       change[first + t] = offered[t] - present[t];
       present[t] = offered[t];
@@ -108,7 +117,8 @@ void quantize_columns(const Matrix<float>& inverse_upper, const std::vector<Segm
   quantize_columns(inverse_upper, std::ref(round), tile);
 }
 
-void quantize_columns_reference(const Matrix<float>& inverse_upper, const std::vector<Segment>& segments,
+void quantize_columns_reference(const Matrix<float>& inverse_upper,
+                                const std::vector<Segment>& segments,
                                 const std::vector<VectorAssigner>& assigners, RowTile& tile) {
   VectorRounder round(segments, assigners, tile);
   quantize_columns_reference(inverse_upper, std::ref(round), tile);

@@ -8,10 +8,12 @@
 
 namespace tessera::solver {
 
-/// A layer as VPTQ stores it (vptq.md 3.2, 3.3). M outputs, N inputs, G groups of `group_size` columns after `outlier_size` outlier columns.
+/// A layer as VPTQ stores it (vptq.md 3.2, 3.3). M outputs, N inputs, G groups of `group_size`
+/// columns after `outlier_size` outlier columns.
 ///
-/// Position p of the (permuted) columns holds the original column perm[p]. Output row n = vector row n / v, coordinate n mod v.
-/// Codebooks, scale and bias hold values that survive a round trip through `stored_type`.
+/// Position p of the (permuted) columns holds the original column perm[p]. Output row n = vector
+/// row n / v, coordinate n mod v. Codebooks, scale and bias hold values that survive a round trip
+/// through `stored_type`.
 struct VptqLayer {
   std::uint64_t out_features = 0;
   std::uint64_t in_features = 0;
@@ -21,26 +23,29 @@ struct VptqLayer {
   std::uint64_t num_groups = 1;
   std::uint64_t group_size = 0;
   std::uint64_t outlier_size = 0;
-  std::uint64_t outlier_vector_len = 0;     ///< 0: no outliers
+  std::uint64_t outlier_vector_len = 0;  ///< 0: no outliers
   std::uint64_t num_outlier_centroids = 0;
   StoredType stored_type = StoredType::float16;
 
   Matrix<float> centroids;          ///< (G * K, v)
   Matrix<float> res_centroids;      ///< (G * Kr, v) or empty
   Matrix<float> outlier_centroids;  ///< (K0, v0) or empty
-  Matrix<std::uint16_t> index;          ///< (ceil(M / v), G * group_size): main index by vector row and position - outlier_size
-  Matrix<std::uint16_t> res_index;      ///< the same shape, or empty
+  Matrix<std::uint16_t> index;      ///< (ceil(M / v), G * group_size): main index by vector row and
+                                    ///< position - outlier_size
+  Matrix<std::uint16_t> res_index;  ///< the same shape, or empty
   Matrix<std::uint16_t> outlier_index;  ///< (ceil(M / v0), outlier_size) or empty
   std::vector<std::uint32_t> perm;      ///< (N); empty: natural order
   std::vector<float> scale, bias;       ///< (N) by original column; empty: 1 and 0
 };
 
-/// The weights an engine computes from the layer, (M, N): (main + residual) * scale + bias, in fp32.
+/// The weights an engine computes from the layer, (M, N): (main + residual) * scale + bias, in
+/// fp32.
 Matrix<float> dequantize(const VptqLayer& layer);
 /// The same into memory at hand. @pre out is (out_features, in_features)
 void dequantize(const VptqLayer& layer, MatrixView<float> out);
 
-/// Reorders the columns of the indices so that no permutation is needed; only with one group and no outliers.
+/// Reorders the columns of the indices so that no permutation is needed; only with one group and no
+/// outliers.
 /// @pre num_groups == 1 and outlier_size == 0
 void absorb_permutation(VptqLayer& layer);
 

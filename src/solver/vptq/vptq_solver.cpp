@@ -1,27 +1,29 @@
 #include "solver/vptq/vptq_solver.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 
+#include <fmt/core.h>
+
+#include "solver/prepared_hessian.hpp"
 #include "solver/vptq/codebook_training.hpp"
 #include "solver/vptq/column_layout.hpp"
-#include "solver/vptq/vector_columns.hpp"
 #include "solver/vptq/normalization.hpp"
-#include "solver/prepared_hessian.hpp"
 #include "solver/vptq/refinement.hpp"
 #include "solver/vptq/row_tiles.hpp"
+#include "solver/vptq/vector_columns.hpp"
 
 namespace tessera::solver {
 namespace {
 
-std::vector<float> by_position(const std::vector<double>& values, const std::vector<std::uint32_t>& perm) {
+std::vector<float> by_position(const std::vector<double>& values,
+                               const std::vector<std::uint32_t>& perm) {
   std::vector<float> moved(perm.size());
   for (std::size_t p = 0; p < perm.size(); ++p) moved[p] = static_cast<float>(values[perm[p]]);
   return moved;
 }
 
-std::vector<VectorAssigner> make_assigners(const std::vector<Codebook>& codebooks, const VptqSettings& settings) {
+std::vector<VectorAssigner> make_assigners(const std::vector<Codebook>& codebooks,
+                                           const VptqSettings& settings) {
   std::vector<VectorAssigner> assigners;
   for (const Codebook& codebook : codebooks) {
     assigners.emplace_back(codebook, static_cast<std::size_t>(settings.residual_candidates));
@@ -30,8 +32,10 @@ std::vector<VectorAssigner> make_assigners(const std::vector<Codebook>& codebook
 }
 
 /// Copies the tiles' indices of some columns into a layer's array, (vector rows, columns).
-Matrix<std::uint16_t> collect_indices(const std::vector<RowTile>& tiles, Matrix<std::uint16_t> RowTile::*member,
-                                      std::size_t out_features, std::size_t vector_len, Tile columns) {
+Matrix<std::uint16_t> collect_indices(const std::vector<RowTile>& tiles,
+                                      Matrix<std::uint16_t> RowTile::*member,
+                                      std::size_t out_features, std::size_t vector_len,
+                                      Tile columns) {
   Matrix<std::uint16_t> index((out_features + vector_len - 1) / vector_len, columns.size());
   for (const RowTile& tile : tiles) {
     const std::size_t first = tile.rows.begin / vector_len;
@@ -60,8 +64,9 @@ Matrix<float> stack(const std::vector<Codebook>& codebooks, Matrix<float> Codebo
   return all;
 }
 
-VptqLayer make_layer(const LayerProblem& problem, const ColumnNorm& norm, const ColumnLayout& layout,
-                     const std::vector<RowTile>& tiles, const std::vector<Codebook>& codebooks, StoredType type) {
+VptqLayer make_layer(const LayerProblem& problem, const ColumnNorm& norm,
+                     const ColumnLayout& layout, const std::vector<RowTile>& tiles,
+                     const std::vector<Codebook>& codebooks, StoredType type) {
   const Segment& group = layout.segments.back();
   VptqLayer layer;
   layer.out_features = problem.weight.rows;
@@ -78,18 +83,20 @@ VptqLayer make_layer(const LayerProblem& problem, const ColumnNorm& norm, const 
   layer.scale = norm.scale;
   layer.bias = norm.bias;
   const Tile grouped{layout.outlier_size, layout.perm.size()};
-  layer.index = collect_indices(tiles, &RowTile::main, layer.out_features, group.vector_len, grouped);
+  layer.index =
+      collect_indices(tiles, &RowTile::main, layer.out_features, group.vector_len, grouped);
   if (group.num_res_centroids > 0) {
     layer.res_centroids = stack(codebooks, &Codebook::residual);
-    layer.res_index = collect_indices(tiles, &RowTile::residual, layer.out_features, group.vector_len, grouped);
+    layer.res_index =
+        collect_indices(tiles, &RowTile::residual, layer.out_features, group.vector_len, grouped);
   }
   if (layout.outlier_size > 0) {
     const Codebook& outliers = codebooks.front();
     layer.outlier_vector_len = outliers.segment.vector_len;
     layer.num_outlier_centroids = outliers.segment.num_centroids;
     layer.outlier_centroids = outliers.main.copy();
-    layer.outlier_index = collect_indices(tiles, &RowTile::main, layer.out_features, outliers.segment.vector_len,
-                                          {0, layout.outlier_size});
+    layer.outlier_index = collect_indices(tiles, &RowTile::main, layer.out_features,
+                                          outliers.segment.vector_len, {0, layout.outlier_size});
   } else if (layer.num_groups == 1) {
     absorb_permutation(layer);
   }
@@ -104,8 +111,9 @@ void append(std::vector<std::string>& remarks, const std::vector<std::string>& m
 
 VptqResult solve_vptq(Threads& threads, const LayerProblem& problem, const VptqSettings& settings,
                       double damp_fraction, StoredType stored_type) {
-  require(problem.hessian.rows == problem.weight.cols && problem.hessian.cols == problem.weight.cols,
-          "the Hessian does not fit the weights");
+  require(
+      problem.hessian.rows == problem.weight.cols && problem.hessian.cols == problem.weight.cols,
+      "the Hessian does not fit the weights");
   SolveReport report;
   const ColumnNorm norm = normalize_columns(problem.weight, settings.normalize, stored_type);
   const auto importance = column_importance(problem.hessian, norm.scale, damp_fraction);
@@ -114,8 +122,9 @@ VptqResult solve_vptq(Threads& threads, const LayerProblem& problem, const VptqS
       prepared_inverse_upper(threads, problem.hessian, norm.scale, layout.perm, damp_fraction);
 
   std::vector<RowTile> tiles = make_row_tiles(threads, problem.weight, norm, layout);
-  std::vector<Codebook> codebooks = train_codebooks(threads, tiles, layout, by_position(importance, layout.perm),
-                                                    settings, problem.name, stored_type);
+  std::vector<Codebook> codebooks =
+      train_codebooks(threads, tiles, layout, by_position(importance, layout.perm), settings,
+                      problem.name, stored_type);
   const auto assigners = make_assigners(codebooks, settings);
   threads.for_each(tiles.size(), [&](std::size_t t) {
     quantize_columns(inverse_upper, layout.segments, assigners, tiles[t]);
@@ -131,11 +140,13 @@ VptqResult solve_vptq(Threads& threads, const LayerProblem& problem, const VptqS
   report.damp_fraction = damp_fraction;
   report.num_dead_columns = count_dead_columns(problem.hessian);
   if (report.num_dead_columns > 0) {
-    report.remarks.push_back(fmt::format("{} of {} columns saw no input (their weights are kept as near as the codebook has them)",
-                                         report.num_dead_columns, problem.weight.cols));
+    report.remarks.push_back(fmt::format(
+        "{} of {} columns saw no input (their weights are kept as near as the codebook has them)",
+        report.num_dead_columns, problem.weight.cols));
   }
   if (norm.num_constant > 0) {
-    report.remarks.push_back(fmt::format("{} columns are constant (stored exactly, up to the type's rounding)", norm.num_constant));
+    report.remarks.push_back(fmt::format(
+        "{} columns are constant (stored exactly, up to the type's rounding)", norm.num_constant));
   }
   append(report.remarks, layout.remarks);
   return {std::move(layer), std::move(report)};

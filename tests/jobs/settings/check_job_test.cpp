@@ -98,9 +98,10 @@ TEST(CheckJob, AGptqModelHasOneRecipe) {
 
 TEST(CheckJob, ABudgetIsGivenOnceAndOfAKnownDevice) {
   EXPECT_EQ(message_for("residual: {bits: 4, budget: {device: RTX 4090}}\n"), "no problem");
-  EXPECT_THAT(message_for("residual:\n  bits: 4\n  budget:\n    device: RTX 1\n"),
-              testing::HasSubstr("residual.budget.device is RTX 1 (no device that this program knows: "
-                                 "RTX 4090, "));
+  EXPECT_THAT(
+      message_for("residual:\n  bits: 4\n  budget:\n    device: RTX 1\n"),
+      testing::HasSubstr("residual.budget.device is RTX 1 (no device that this program knows: "
+                         "RTX 4090, "));
   EXPECT_THAT(message_for("residual:\n  bits: 4\n  budget:\n    device: RTX 4090\n"
                           "    bytes_per_token: 1MB\n"),
               testing::HasSubstr("only one of them can be kept"));

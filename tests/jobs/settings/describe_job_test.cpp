@@ -24,7 +24,8 @@ TEST(DescribeJob, AMethodWantsAFormatForWhatItMakes) {
 
 TEST(DescribeJob, ABatchSystemIsAskedForWhatItCanGive) {
   EXPECT_EQ(message_for("slurm: {nodes: 2, time: '08:00:00'}\n"), "no problem");
-  EXPECT_EQ(message_for("slurm: {nodes: 0}\n"), "a.yaml:7: slurm.nodes is 0 (it must be at least 1). Raise it.");
+  EXPECT_EQ(message_for("slurm: {nodes: 0}\n"),
+            "a.yaml:7: slurm.nodes is 0 (it must be at least 1). Raise it.");
 }
 
 TEST(DescribeJob, AnEmptyJobLacksWhatIsRequired) {
